@@ -49,7 +49,7 @@ from automl.training.heads.frozen_network import FrozenNetwork
 from automl.training.heads.out_of_fold import cross_validate
 from automl.training.heads.strength import choose
 from automl.training.models.build import model_arguments
-from automl.training.models.finetune import classifier_layer
+from automl.training.models.finetune import Classifier
 from automl.training.models.hyperparameters import Recipe
 from automl.training.models.pretrained_weights import load_model, normalised
 from automl.training.models.weight_sources import in_folder
@@ -205,7 +205,7 @@ class Heads:
             info, weights = draw.data.splits.info, self._weights[name]
             own = normalised(info, weights)
             model = load_model(weights, model_arguments(recipe, own, weights))
-            classifier = classifier_layer(model)
+            classifier = Classifier.of(model)
             assert classifier is not None
             rows = draw.part("train")
             index = rows.index.with_name("all.npy")

@@ -57,7 +57,7 @@ class Bench:
         from automl.machine import Moment
         from automl.spaces import SearchSpace
         from automl.training.heads import FeatureHeads
-        from automl.training.models.finetune import classifier_layer, save_head
+        from automl.training.models.finetune import Classifier, save_head
         from automl.training.models.weight_sources import in_folder
         from automl.training.plan import TrainPlan
 
@@ -88,7 +88,8 @@ class Bench:
         config = self.tuned | {"size": 224, "freeze": "head"}
         head = heads.fit(weights[NETWORK], config, until=Moment.now().later(600.0))
         assert head is not None
-        classifier = classifier_layer(head.model)
+        classifier = Classifier.of(head.model)
+        assert classifier is not None
         save_head(classifier.weight, classifier.bias, folder / "head")
         self.plan = TrainPlan(
             epochs=1,

@@ -84,9 +84,9 @@ def check_metric(value: Any) -> Any:
 
 
 def check_pretrained(value: Any) -> str:
-    """Return `auto`, `always`, `never`, or a folder with weights."""
+    """Return `auto`, `always`, `never`, or a folder or a file with weights."""
     text = os.fspath(value) if isinstance(value, os.PathLike) else str(value)
-    if text in PRETRAINED or expanded(text).is_dir():
+    if text in PRETRAINED or expanded(text).is_dir() or expanded(text).is_file():
         return text
     if os.sep in text:
         raise ValueError(

@@ -9,10 +9,14 @@ from typing import Any
 
 from automl.errors import SpaceError
 from automl.records import Config
+from automl.spaces.architectures.capability import Capability
+from automl.spaces.architectures.families import capabilities
 from automl.spaces.architectures.patterns import family_of
 from automl.spaces.constraints import Constraint
-from automl.spaces.parameters import Categorical, Value, middle
+from automl.spaces.parameters import Categorical, Parameter, Value, middle
 from automl.spaces.space import PRETRAINED, SearchSpace
+
+SIZE = "size"  # the parameter that is the side of the input of a network with weights
 
 _Spec = dict[str, Any]
 
@@ -78,14 +82,18 @@ def only_models(space: SearchSpace, models: Collection[str]) -> SearchSpace:
     return _remade(space, spec, space.constraints)
 
 
-def with_weights(space: SearchSpace, models: Sequence[str], recipes: Sequence[Config]) -> SearchSpace:
+def with_weights(
+    space: SearchSpace, models: Sequence[str], recipes: Sequence[Config], *, true_sizes: bool = True
+) -> SearchSpace:
     """Return the space for a study that both fine-tunes `models`, given with the best first, and trains from scratch.
 
     Only these models may start from pretrained weights. The portfolio holds the configurations from scratch in turns
-    with those of `with_portfolio`. Raises SpaceError if the space requires weights, or forbids them.
+    with those of `with_portfolio`. `true_sizes`: see `with_true_sizes`; without, as in studies of earlier versions.
+    Raises SpaceError if the space requires weights, or forbids them.
     """
     scratch = narrowed(space, pretrained=False).portfolio
-    tuned = with_portfolio(narrowed(space, pretrained=True, models=models), models, recipes).portfolio
+    narrow = narrowed(space, pretrained=True, models=models)
+    tuned = with_portfolio(narrow, models, recipes, true_sizes=true_sizes).portfolio
     allowed = Constraint(f"not {PRETRAINED} or model in {list(models)!r}")
     plain: list[Config] = [{PRETRAINED: False, **config} for config in scratch]
     turns = [config for pair in zip_longest(plain, tuned) for config in pair if config is not None]
@@ -94,15 +102,19 @@ def with_weights(space: SearchSpace, models: Sequence[str], recipes: Sequence[Co
         choice = {PRETRAINED: {"type": "categorical", "choices": [False, True]}}
         spec |= {"parameters": {**choice, **spec.get("parameters", {})}, "portfolio": None}
         space = replace(SearchSpace.from_dict(spec, name=space.name), weights=space.weights)
+    space = with_true_sizes(space, models) if true_sizes else space
     return replace(space, constraints=(*space.constraints, allowed), portfolio=tuple(turns))
 
 
-def with_portfolio(space: SearchSpace, models: Sequence[str], recipes: Sequence[Config]) -> SearchSpace:
+def with_portfolio(
+    space: SearchSpace, models: Sequence[str], recipes: Sequence[Config], *, true_sizes: bool = True
+) -> SearchSpace:
     """Return the space with a portfolio of configurations of these models, given with the best first.
 
     The first two models use the first recipe, then the best model uses the other recipes, then come the other models
-    with the first recipe. Configurations that violate a constraint are left out.
+    with the first recipe. Configurations that violate a constraint are left out. `true_sizes`: as in `with_weights`.
     """
+    space = with_true_sizes(space, models) if true_sizes else space
     first, *others = recipes or ({},)
     tried = [(model, first) for model in models[:2]]
     tried += [(model, recipe) for recipe in others for model in models[:1]]
@@ -111,17 +123,30 @@ def with_portfolio(space: SearchSpace, models: Sequence[str], recipes: Sequence[
     return replace(space, portfolio=tuple(config for config in portfolio if space.allows(config)))
 
 
+def with_true_sizes(space: SearchSpace, models: Sequence[str]) -> SearchSpace:
+    """Return the space in which the `size` of a configuration is the side of the input that its network gets.
+
+    Weights may fit one size alone, and patches divide the side. So a model of `models`, which have weights, has choices
+    of its own where it does not get those of the others.
+    """
+    if SIZE not in space.parameters:
+        return space
+    known = {model: str(family_of(model, space.patterns)) for model in models}
+    ranges = [each for one in space.parameters[SIZE] for each in (*_true_ranges(one, known), one)]
+    return replace(space, parameters={**space.parameters, SIZE: tuple(ranges)})
+
+
 def configuration(space: SearchSpace, model: str, recipe: Mapping[str, Any]) -> Config:
     """Return a configuration of `model` in the space, as close to `recipe` as the space allows.
 
-    Other parameters get their `middle` value.
+    A number that is no choice becomes the closest one. Other parameters get their `middle` value.
     """
     config: Config = {"family": family_of(model, space.patterns), "model": model}
     for key in space.order:
         parameter = next((one for one in space.parameters[key] if one.is_active(config)), None)
         if parameter is not None:
             given = recipe.get(key)
-            config[key] = given if key in recipe and parameter.admits(given) else middle(parameter)
+            config[key] = given if key in recipe and parameter.admits(given) else _closest(parameter, given)
     return config
 
 
@@ -130,6 +155,18 @@ def choices_of(space: SearchSpace, model: str, key: str) -> tuple[Value, ...]:
     config = {"family": family_of(model, space.patterns), "model": model, PRETRAINED: True}
     active = next((one for one in space.parameters.get(key, ()) if one.is_active(config)), None)
     return active.choices if isinstance(active, Categorical) else ()
+
+
+def _closest(parameter: Parameter, given: Any) -> Value:
+    """Return the number among the choices that is closest to a given one; without numbers, the `middle`."""
+    numbers = [one for one in getattr(parameter, "choices", ()) if _is_number(one)]
+    return (
+        min(numbers, key=lambda one: abs(one - given)) if numbers and _is_number(given) else middle(parameter)
+    )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _remade(space: SearchSpace, spec: _Spec, constraints: Sequence[Constraint]) -> SearchSpace:
@@ -215,3 +252,42 @@ def _conditions(when: Mapping[str, Any], known: dict[str, set[Any]], names: Coll
                 continue
         left[name] = listed if len(listed) > 1 else listed[0]
     return left
+
+
+def _true_ranges(one: Parameter, models: Mapping[str, str]) -> list[Categorical]:
+    """Return the choices of the models that do not get all sizes of a range, each for models that get the same.
+
+    `models` are given with their families.
+    """
+    when = dict(one.when)
+    found: dict[tuple[Value, ...], list[str]] = {}
+    for model, family in models.items():
+        if family not in when.get("family", (family,)) or model not in when.get("model", (model,)):
+            continue
+        can, sides = capabilities(model), tuple[Value, ...]()
+        if isinstance(one, Categorical):
+            sides = tuple(_side(can, choice) for choice in one.choices)
+        elif can.one_size:
+            sides = (can.input_size,)
+        if sides not in ((), getattr(one, "choices", ())):
+            found.setdefault(sides, []).append(model)
+    return [_true_range(one, sides, {**when, "model": tuple(own)}) for sides, own in found.items()]
+
+
+def _true_range(
+    one: Parameter, sides: tuple[Value, ...], when: Mapping[str, tuple[Value, ...]]
+) -> Categorical:
+    """Return the choice of `sides`, the side for each choice of a range; equal ones share their weight."""
+    name = f"{one.name}.{'+'.join(map(str, when['model']))}"
+    conditions, every = tuple(when.items()), tuple(dict.fromkeys(sides))
+    if not isinstance(one, Categorical):
+        return Categorical(name, conditions, every)
+    shares = dict.fromkeys(every, 0.0)
+    for side, weight in zip(sides, one.weights, strict=False):
+        shares[side] += weight
+    prior = None if one.prior is None else sides[one.choices.index(one.prior)]
+    return Categorical(name, conditions, every, tuple(shares.values()) if one.weights else (), prior)
+
+
+def _side(can: Capability, size: Value) -> Value:
+    return size if isinstance(size, bool) or not isinstance(size, int) else can.side_with_weights(size)

@@ -61,11 +61,17 @@ class FrozenPart:
 
         `images` (B, C, H, W) are some that it is tried on.
         """
-        frozen = _run_before_learning(model, images)
-        if not frozen:
-            return None
+        ran = _run_before_learning(model, images)
         training = model.training
         model.eval()
+        try:
+            return next((part for frozen in _ends(ran) if (part := cls._of(model, frozen, images))), None)
+        finally:
+            model.train(training)
+
+    @classmethod
+    def _of(cls, model: nn.Module, frozen: list[nn.Module], images: Tensor) -> FrozenPart | None:
+        """Return the division after the last of these modules, None if its parts do not give what the whole gives."""
         try:
             plain = cls(model, frozen)
             if plain._gives_the_whole(images):
@@ -75,8 +81,6 @@ class FrozenPart:
             return with_first if len(frozen) > 1 and with_first._gives_the_whole(images) else None
         except Exception:  # what a network puts out may be no tensor
             return None
-        finally:
-            model.train(training)
 
     def _gives_the_whole(self, images: Tensor) -> bool:
         try:
@@ -264,6 +268,21 @@ def _run_before_learning(model: nn.Module, images: Tensor) -> list[nn.Module]:
     frozen = [module for module in ended if not any(p.requires_grad for p in module.parameters())]
     inner = {id(child) for module in frozen for child in module.modules() if child is not module}
     return [module for module in dict.fromkeys(frozen) if id(module) not in inner]
+
+
+def _ends(ran: list[nn.Module]) -> Iterator[list[nn.Module]]:
+    """Yield the modules up to where a network may be divided: all, or those up to the last one with parameters.
+
+    What comes behind it has none, and may belong to the first block that learns: a pooling or an activation in one of
+    its branches, beside another branch that takes the input of the block.
+    """
+    if ran:
+        yield ran
+    weighty = [
+        place for place, module in enumerate(ran, start=1) if next(module.parameters(), None) is not None
+    ]
+    if weighty and weighty[-1] < len(ran):
+        yield ran[: weighty[-1]]
 
 
 def _same(x: Tensor, *_: Any, **__: Any) -> Tensor:

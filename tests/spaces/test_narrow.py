@@ -9,7 +9,7 @@ import pytest
 
 from automl.errors import SpaceError
 from automl.spaces import SearchSpace, presets
-from automl.spaces.narrow import configuration, narrowed, with_portfolio, with_weights
+from automl.spaces.narrow import configuration, narrowed, with_portfolio, with_true_sizes, with_weights
 
 _SPEC: dict[str, Any] = {
     "families": {"resnet": ["resnet10t", "resnet18"], "vit": ["vit_tiny_patch16_224"]},
@@ -102,7 +102,7 @@ def test_preset_can_be_narrowed_to_any_one_family(name: str, pretrained: bool) -
         assert list(small.families.values()) == [members]
         begun = with_portfolio(small, members, recipes)
         for config in begun.portfolio:
-            assert small.to_params(config)
+            assert begun.to_params(config)
             assert bool(config.get("pretrained", False)) == pretrained
 
 
@@ -162,3 +162,64 @@ def test_space_that_does_not_mention_weights_gets_both_kinds() -> None:
     assert all(both.to_params(entry) for entry in both.portfolio)
     trial = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0)).ask()
     assert set(both.suggest(trial)) == {"family", "model", "pretrained", "lr"}
+
+
+_SIZES = {"type": "categorical", "choices": [160, 128, 224], "when": {"pretrained": True}}
+_SIZED: dict[str, Any] = {
+    "families": {"mlp": ["resmlp_12_224"], "eva": ["eva02_tiny_patch14_224"], "resnet": ["resnet18"]},
+    "parameters": {"pretrained": {"type": "categorical", "choices": [False, True]}, "size": _SIZES},
+    "portfolio": [{"pretrained": True, "model": "resnet18", "size": 160}],
+}
+_TRUE_SIZES = {"resmlp_12_224": {224}, "eva02_tiny_patch14_224": {154, 126, 224}, "resnet18": {160, 128, 224}}
+
+
+@pytest.mark.parametrize("both", [True, False])
+def test_size_that_is_drawn_is_the_one_that_the_network_gets(both: bool) -> None:
+    space, models, recipes = SearchSpace.from_dict(_SIZED), list(_TRUE_SIZES), [{"size": 160}]
+    made = (
+        with_weights(space, models, recipes)
+        if both
+        else with_portfolio(narrowed(space, pretrained=True, models=models), models, recipes)
+    )
+    assert [entry["size"] for entry in made.portfolio if entry["pretrained"]] == [224, 154, 160]
+    assert all(made.to_params(entry) for entry in made.portfolio)
+    drawn: dict[str, set[Any]] = {model: set() for model in models}
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    for _ in range(90):
+        config = made.suggest(study.ask())
+        if config["pretrained"]:
+            drawn[config["model"]].add(config["size"])
+        assert both or config["pretrained"]
+        assert ("size" in config) == config["pretrained"]
+    assert drawn == _TRUE_SIZES
+
+
+def test_true_sizes_keep_conditions_priors_and_weights() -> None:
+    sizes = [
+        {**_SIZES, "weights": [1, 2, 3], "when": {"pretrained": True, "model": "eva02_tiny_patch14_224"}},
+        {"type": "categorical", "choices": [156, 152, 224], "weights": [1, 2, 4], "when": {"family": "eva"}},
+        {"type": "int", "low": 64, "high": 256, "when": {"pretrained": True}},
+    ]
+    space = SearchSpace.from_dict(
+        {**_SIZED, "parameters": {**_SIZED["parameters"], "size": sizes}, "portfolio": []}
+    )
+    made = with_true_sizes(space, list(_TRUE_SIZES)).parameters["size"]
+    kept = {one.name: one for one in made}
+    own = [one for one in made if one not in space.parameters["size"]]
+    assert [(one.to_dict()["choices"], one.to_dict().get("weights")) for one in own] == [
+        ([154, 126, 224], [1.0, 2.0, 3.0]),
+        ([154, 224], [3.0, 4.0]),  # two sides that are one for patches of 14 px
+        ([224], None),
+    ]
+    assert len(kept) == len(made) == 6
+    assert dict(own[1].when) == {"family": ("eva",), "model": ("eva02_tiny_patch14_224",)}
+    assert with_true_sizes(space, ["resnet18"]) == space
+
+
+def test_number_that_is_no_choice_becomes_the_closest_one() -> None:
+    space = narrowed(SearchSpace.from_dict(_SIZED), pretrained=True)
+    assert [configuration(space, "resnet18", {"size": size})["size"] for size in (190, 100, None)] == [
+        160,
+        128,
+        160,
+    ]

@@ -25,7 +25,7 @@ from automl.training.cross_validation import (
     read_outputs,
 )
 from automl.training.evaluate import predict_rows, score
-from automl.training.models.finetune import classifier_layer, head_of_fold, save_head
+from automl.training.models.finetune import head_of_fold, linear_classifiers, save_head
 from automl.training.models.pretrained_weights import Weights
 from automl.training.plan import TrainPlan
 from automl.training.trainer import Trainer
@@ -222,4 +222,4 @@ def test_the_fine_tuning_of_a_fold_begins_with_the_head_of_this_fold(
     for place, weight in enumerate(heads):
         trainer = trainings.enter(place)
         for model in (trainer.model, trainer.averaged):
-            assert torch.equal(classifier_layer(model).weight, weight)
+            assert torch.equal(linear_classifiers(model)[0].weight, weight)

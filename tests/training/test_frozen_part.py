@@ -36,9 +36,13 @@ DIVIDED += ["convnext_atto", "tiny_vit_5m_224", "test_vit", "test_vit2", "eva02_
 SIDES = {"tiny_vit_5m_224": 224, "test_vit": 160, "eva02_tiny_patch14_224": 56}
 
 
+# Their first block that learns begins with a pooling or an activation in one of two branches.
+BRANCHED = ["coatnet_nano_rw_224", "maxvit_rmlp_pico_rw_256", "eca_nfnet_l0"]
+
+
 def _model(name: str, how: str = "stages") -> nn.Module:
     torch.manual_seed(0)
-    side = {"img_size": SIDES[name]} if name.startswith("eva") else {}
+    side = {"img_size": SIDES.get(name, 64)} if name.startswith(("eva", "coatnet", "maxvit")) else {}
     built: nn.Module = import_timm().create_model(name, num_classes=3, **side)
     freeze(built, how, norm=True)
     return built
@@ -59,6 +63,22 @@ def test_parts_of_a_network_give_what_the_whole_gives(name: str, how: str) -> No
         assert torch.allclose(rest, model(images), rtol=1e-4, atol=1e-5)  # and nothing of it stays
     learning = {id(p) for p in model.parameters() if p.requires_grad}
     assert not any(id(p) in learning for module in part.frozen for p in module.parameters())
+
+
+@pytest.mark.parametrize("name", [*BRANCHED, "resnet10t", "test_vit"])
+def test_parts_give_what_the_whole_gives_while_it_learns(name: str) -> None:
+    size = SIDES.get(name, 64)
+    model, images = _model(name), torch.randn(4, 3, size, size)
+    part = FrozenPart.find(model, images[:2])
+    assert part is not None
+    assert sum(p.numel() for module in part.frozen for p in module.parameters()) > 0
+    model.train()
+    torch.manual_seed(1)  # of the dropout of the layers that learn
+    whole, between = model(images), part.outputs(images)
+    assert not between.requires_grad and whole.requires_grad
+    torch.manual_seed(1)
+    with part.skipped():
+        assert torch.allclose(model(between), whole, rtol=1e-4, atol=1e-5)
 
 
 def test_gradients_of_what_learns_are_those_of_the_whole_network() -> None:

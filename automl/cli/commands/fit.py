@@ -79,7 +79,10 @@ resources = section("Resources")
     "Help for rare classes: none, loss (higher weight), sampler (drawn more often).",
 )
 @search(
-    "--pretrained", "WHEN", "auto", "Pretrained weights: auto (if they help), always, never, or a folder."
+    "--pretrained",
+    "WHEN",
+    "auto",
+    "Pretrained weights: auto (if they help), always, never, or a folder or file.",
 )
 @search(
     "--weights-licence",

@@ -60,7 +60,7 @@ from automl.training.heads import FeatureHeads, Head, fit_linear_head
 from automl.training.models.build import input_size, model_arguments
 from automl.training.models.complexity import PARAMS, parameters
 from automl.training.models.finetune import (
-    classifier_layer,
+    Classifier,
     head_name,
     head_of_fold,
     own_pool,
@@ -181,7 +181,7 @@ def _save(head: Head, file: Path) -> None:
     file.parent.mkdir(exist_ok=True)
     for model, to in ((head.model, file), (head.full, whole_head(file))):
         if model is not None:
-            classifier = classifier_layer(model)
+            classifier = Classifier.of(model)
             assert classifier is not None  # it was fitted
             save_head(classifier.weight, classifier.bias, to)
     for place, layer in enumerate(head.of_folds, start=1):
@@ -254,7 +254,7 @@ def _on_features(context: Context, basis: Basis) -> Iterator[tuple[str, Head, fl
         if head is None:
             context.observer.note(
                 f"No linear head on features of {weights.model}: there was no time for it, or its features are not "
-                "finite, or it does not end in one linear layer."
+                "finite, or its scores are not linear in its features."
             )
             continue
         yield head_name(Recipe.from_config(chosen), weights), head, timed.row_seconds

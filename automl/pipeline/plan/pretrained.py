@@ -41,7 +41,7 @@ from automl.training.models.linear_probe import (
     probe_pixels,
     sample,
 )
-from automl.training.models.pretrained_weights import Weights, verify
+from automl.training.models.pretrained_weights import Weights, part_taken, verify
 from automl.training.rounds import STEP_COST
 
 
@@ -117,8 +117,23 @@ def choose_pretrained(
         return _from_scratch(
             space, asked, missing=list(looked.missing), why="no file with weights can be used"
         )
+    _say_parts({model: found[model] for model in kept}, configs, conditions, observer)
     both = from_scratch_too(asked, space)
     return _from_weights(_Chosen(space, looked, kept, ranking, pixels, both), conditions, observer)
+
+
+def _say_parts(
+    weights: Mapping[str, Weights],
+    configs: Mapping[str, dict[str, Any]],
+    conditions: Conditions,
+    observer: Observer,
+) -> None:
+    """Tell of each file that holds more than a network which part of it is used."""
+    for model, row in weights.items():
+        recipe = Recipe.from_config(configs[model])
+        taken = part_taken(row, model_arguments(recipe, conditions.splits.info, row))
+        if taken:
+            observer.note(f"Weights of {row.model}: {taken}.")
 
 
 def restore_pretrained(space: SearchSpace, record: Mapping[str, Any]) -> Pretrained:
@@ -135,12 +150,13 @@ def restore_pretrained(space: SearchSpace, record: Mapping[str, Any]) -> Pretrai
                 f"the study uses the weights {str(each.file)!r}, which are gone; "
                 "restore the file, or start again with --overwrite"
             )
-    return Pretrained(_fitted(space, list(weights), both=bool(record.get("both", False))), weights, record)
+    both, true_sizes = bool(record.get("both", False)), bool(record.get("true_sizes", False))
+    return Pretrained(_fitted(space, list(weights), both=both, true_sizes=true_sizes), weights, record)
 
 
 def public_record(record: Mapping[str, Any]) -> dict[str, Any]:
     """Return the record for result.json: weights by model, models left out, and the ranking."""
-    kept = {key: value for key, value in record.items() if key != "weights"}
+    kept = {key: value for key, value in record.items() if key not in ("weights", "true_sizes")}
     if not record.get("used"):
         return kept
     weights = {model: Weights.from_dict(row).about() for model, row in sorted(record["weights"].items())}
@@ -167,6 +183,7 @@ def _from_weights(chosen: _Chosen, conditions: Conditions, observer: Observer) -
         "asked": chosen.looked.asked,
         "used": True,
         "both": chosen.both,
+        "true_sizes": True,
         "missing": list(chosen.looked.missing),
         "refused": dict(chosen.looked.refused),
         "why": "",
@@ -178,15 +195,16 @@ def _from_weights(chosen: _Chosen, conditions: Conditions, observer: Observer) -
     return Pretrained(_fitted(chosen.space, chosen.kept, both=chosen.both), weights, record)
 
 
-def _fitted(space: SearchSpace, models: Sequence[str], *, both: bool) -> SearchSpace:
+def _fitted(space: SearchSpace, models: Sequence[str], *, both: bool, true_sizes: bool = True) -> SearchSpace:
     """Return the space of these pretrained models, the best first, with the recipes for fine-tuning as its portfolio.
 
-    With `both`, its models may train from scratch as well.
+    With `both`, its models may train from scratch as well. Studies of earlier versions have no `true_sizes`.
     """
     recipes = narrowed(space, pretrained=True).portfolio
     if both:
-        return with_weights(space, models, recipes)
-    return with_portfolio(narrowed(space, pretrained=True, models=models), models, recipes)
+        return with_weights(space, models, recipes, true_sizes=true_sizes)
+    narrow = narrowed(space, pretrained=True, models=models)
+    return with_portfolio(narrow, models, recipes, true_sizes=true_sizes)
 
 
 def _from_scratch(

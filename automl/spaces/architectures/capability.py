@@ -51,3 +51,14 @@ class Capability:
     pool: str = ""
     pool_norm: Mapping[str, bool] = field(default_factory=dict)
     one_size: bool = False
+
+    def side_with_weights(self, size: int) -> int:
+        """Return the side in pixels of the input of a network with weights, for a `size` that a configuration has.
+
+        Weights that fit one size alone have that one. Others have the nearest side that patches divide, at least the
+        smallest that the network can train on.
+        """
+        if self.one_size:
+            return self.input_size
+        patch = self.patch_size or 1
+        return max(patch, round(size / patch) * patch, self.min_size)

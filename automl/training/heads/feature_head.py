@@ -41,7 +41,7 @@ from automl.training.heads.out_of_fold import OutOfFold, cross_validate
 from automl.training.heads.record import Head, Ranked
 from automl.training.heads.strength import Choice, choose, stack
 from automl.training.models.build import input_size, model_arguments
-from automl.training.models.finetune import classifier_layer, linear_classifiers
+from automl.training.models.finetune import Classifier
 from automl.training.models.hyperparameters import Recipe
 from automl.training.models.pretrained_weights import Weights, load_model, normalised
 
@@ -76,8 +76,8 @@ class FeatureHeads:
         The result is timm's network `config["model"]` with these weights, and the head as its classifier. With less
         time, fewer random rows are read, and no mirror images. `model` is the network, if the caller has built it with
         the same `model_arguments`.
-        Returns None if the score is not finite, no row could be read in time, or the network does not end in a linear
-        layer on its features. Raises ModelError for weights that cannot be used.
+        Returns None if the score is not finite, no row could be read in time, or its scores are not linear in its
+        features. Raises ModelError for weights that cannot be used.
         The strength of the penalty is chosen by the loss, whatever the metric. Folds are fitted with the same strength.
         """
         begun = Moment.now()
@@ -178,7 +178,7 @@ class _Network:
     """A pretrained network with its classifier. `arguments` are those that it was built with."""
 
     model: nn.Module
-    classifier: nn.Linear
+    classifier: Classifier
     weights: Weights
     arguments: dict[str, Any]
     info: DatasetInfo
@@ -186,24 +186,27 @@ class _Network:
 
     @staticmethod
     def of(info: DatasetInfo, weights: Weights, config: Config, model: nn.Module | None) -> _Network | None:
-        """Build the network, unless it is there; None if it does not end in a linear layer."""
+        """Build the network, unless it is there; None if it does not end in linear layers."""
         recipe, info = Recipe.from_config(config), normalised(info.detailed, weights)
         arguments = model_arguments(recipe, info, weights)
         if model is None:
             model = load_model(weights, arguments)
-        classifier = classifier_layer(model)
+        classifier = Classifier.of(model)
         if classifier is None:
             return None
+        classifier.silence_others()
         return _Network(model, classifier, weights, arguments, info, input_size(recipe, info))
 
     def set_classifier(self, layer: Linear) -> None:
         """Set the classifier, for features that are not standardised."""
-        _put_into(self.model, layer)
+        _put_into(self.classifier, layer)
 
     def copy_with(self, layer: Linear) -> nn.Module:
         """Return a copy of the network with another classifier."""
         model = copy.deepcopy(self.model)
-        _put_into(model, layer)
+        copied = Classifier.of(model)
+        assert copied is not None  # as the network has one
+        _put_into(copied, layer)
         return model
 
     def facts(self, splits: SearchSplits) -> dict[str, Any]:
@@ -251,10 +254,11 @@ class _Fitter:
         return scale.fold(self.fit(some))
 
 
-def _put_into(model: nn.Module, layer: Linear) -> None:
-    """Set the classifier of a network, both of them if it has two."""
-    for classifier in linear_classifiers(model):
-        layer.put_into(classifier)
+def _put_into(classifier: Classifier, layer: Linear) -> None:
+    classifier.put(
+        torch.from_numpy(np.ascontiguousarray(layer.weight)),
+        torch.from_numpy(np.ascontiguousarray(layer.bias)),
+    )
 
 
 def _joined(train: Features, val: Features) -> Features:

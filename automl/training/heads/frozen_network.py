@@ -5,7 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from automl.training.evaluate import autocast, fit_size
-from automl.training.models.finetune import linear_classifiers
+from automl.training.models.finetune import Classifier
 from automl.training.models.memory_format import at_once, channels_last, to_cpu
 from automl.training.plan import Precision
 
@@ -30,7 +32,7 @@ Array = npt.NDArray[np.float32]
 
 
 class FrozenNetwork:
-    """Computes the inputs of the classifier of a network: features of images, which are resized to `size` pixels.
+    """Computes the features that the classifier of a network gets, of images that are resized to `size` pixels.
 
     `precision` is bf16 if `measure` finds it faster by GAIN. A network that is delivered computes in float32, and there
     a classifier that was fitted on features in bf16 is as good as any (decision 0088). On a CPU, several threads of one
@@ -39,7 +41,7 @@ class FrozenNetwork:
     """
 
     def __init__(
-        self, model: nn.Module, classifier: nn.Linear, *, size: int, device: str, threads: int
+        self, model: nn.Module, classifier: Classifier, *, size: int, device: str, threads: int
     ) -> None:
         self.model, self.classifier = channels_last(model, device).eval(), classifier
         self.precision: Precision = "fp32"
@@ -53,21 +55,25 @@ class FrozenNetwork:
         self._threads_before = torch.get_num_threads()
 
     def __enter__(self) -> FrozenNetwork:
-        self._handle = self.classifier.register_forward_pre_hook(self._keep)
+        self._handles = [
+            layer.register_forward_pre_hook(partial(self._keep, place))
+            for place, layer in enumerate(self.classifier.layers)
+        ]
         workers = self._threads if self._on_cpu else 1
         self._pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
         return self
 
     def __exit__(self, *_: object) -> None:
         self._pool.shutdown(cancel_futures=True)
-        self._handle.remove()
+        for handle in self._handles:
+            handle.remove()
         torch.set_num_threads(self._threads_before)
         to_cpu(self.model)
 
     @property
     def width(self) -> int:
         """The number of features."""
-        return self.classifier.in_features
+        return self.classifier.width
 
     @property
     def batch_size(self) -> int:
@@ -76,16 +82,11 @@ class FrozenNetwork:
 
     @torch.inference_mode()
     def ends_in_classifier(self, images: Tensor) -> bool:
-        """Return whether the outputs for two of these images are those of the classifier for its features.
-
-        A network with two classifiers must give both the same features.
-        """
-        outputs = self.model(fit_size(images[:2], self._size))
-        inputs = getattr(self._local, "inputs", None)
-        if not isinstance(outputs, Tensor) or inputs is None or inputs.ndim != 2:
+        """Return whether the outputs for two of these images are those of the classifier for its features."""
+        outputs, inputs = self._run(fit_size(images[:2], self._size))
+        if not isinstance(outputs, Tensor) or any(each is None or not _is_vector(each) for each in inputs):
             return False
-        each = [layer(inputs) for layer in linear_classifiers(self.model)]
-        expected = torch.stack(each).mean(dim=0) if each else self.classifier(inputs)
+        expected = self.classifier.scores(inputs)
         return outputs.shape == expected.shape and torch.allclose(
             outputs, expected, rtol=1e-3, atol=1e-3, equal_nan=True
         )
@@ -158,8 +159,13 @@ class FrozenNetwork:
             torch.set_num_threads(self._threads)
         return self._of(images, mirrored)
 
-    def _keep(self, _: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        self._local.inputs = inputs[0]
+    def _keep(self, place: int, _: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        self._local.inputs[place] = inputs[0]
+
+    def _run(self, images: Tensor) -> tuple[Any, list[Any]]:
+        """Return the outputs of the network, and the input of each layer of its classifier, None if it did not run."""
+        self._local.inputs = [None] * len(self.classifier.layers)
+        return self.model(images), self._local.inputs
 
     @torch.inference_mode()
     def _of(self, images: Tensor, mirrored: bool) -> Tensor:
@@ -167,6 +173,10 @@ class FrozenNetwork:
         if mirrored:
             images = images.flip(3).contiguous(memory_format=torch.channels_last)
         with autocast(self._device, self.precision):
-            self.model(images)
-        kept: Tensor = self._local.inputs
-        return kept.float().cpu()
+            _, inputs = self._run(images)
+        return self.classifier.features([each.float() for each in inputs]).cpu()
+
+
+def _is_vector(given: Tensor) -> bool:
+    """Return whether an input of a layer has one vector for each image, (B, d) or (B, d, 1, 1)."""
+    return given.ndim == 2 or (given.ndim == 4 and given.shape[2:] == (1, 1))

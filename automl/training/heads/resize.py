@@ -29,7 +29,7 @@ from automl.training.heads.fit import Fitting, Problem, Scale, one_blas_thread, 
 from automl.training.heads.frozen_network import FrozenNetwork
 from automl.training.heads.strength import DEFAULT, FOLDS
 from automl.training.models.build import input_size, model_arguments
-from automl.training.models.finetune import classifier_layer
+from automl.training.models.finetune import Classifier
 from automl.training.models.hyperparameters import Recipe
 from automl.training.models.pretrained_weights import Weights, normalised, verify
 
@@ -93,7 +93,7 @@ def compare_ways(
     recipe = Recipe.from_config({"model": weights.model, "pretrained": True, "size": SIDE, "lr": 1e-3})
     side, wanted = input_size(recipe, info), normalised(info, weights)
     model = verify(weights, model_arguments(recipe, info, weights))
-    classifier = classifier_layer(model)
+    classifier = Classifier.of(model)
     if classifier is None:
         return None
     with FrozenNetwork(model, classifier, size=side, device=device, threads=threads) as network:

@@ -83,19 +83,13 @@ def input_size(recipe: Recipe, info: DatasetInfo) -> int:
     if recipe.pretrained:
         info = info.detailed
         if recipe.size is not None:
-            return max(_fitting_patches(recipe.size, can), can.min_size)
+            return can.side_with_weights(recipe.size)
     enlarged = round(info.img_size * (1.0 if recipe.upscale is None else recipe.upscale))
     if recipe.upscale is None and not can.patch_size:
         enlarged = max(enlarged, MIN_POSITIONS * can.stride)
     largest = MAX_FINE_TUNED if recipe.pretrained else MAX_ENLARGED
     size = min(enlarged, max(info.img_size, largest))
     return max(size, can.min_size)
-
-
-def _fitting_patches(size: int, can: Capability) -> int:
-    """Return the nearest side that patches divide."""
-    patch = can.patch_size or 1
-    return max(patch, round(size / patch) * patch)
 
 
 def _smaller_patch(can: Capability, size: int) -> int:

@@ -10,8 +10,9 @@ that of BEiT (Bao, Dong, Piao and Wei 2022, "BEiT: BERT pre-training of image tr
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from safetensors import SafetensorError
@@ -81,27 +82,105 @@ def head_of_fold(file: Path, fold: int) -> Path:
     return file.with_name(f"{file.stem}.fold{fold + 1}{file.suffix}") if fold else file
 
 
-def linear_classifiers(model: nn.Module) -> tuple[nn.Linear, ...]:
-    """Return the linear layers that put out the scores of a network; () if it does not end in linear layers.
+@dataclass(frozen=True)
+class Classifier:
+    """The layers that put out the scores of a network, as one linear layer on the features that go into them.
 
-    It is one layer: the whole classifier, or the last layer of one that has hidden ones. A network that was made to be
-    distilled has two, and its scores are their mean.
+    Most networks have one layer. The scores of several are averaged: those of two in a network that was made to be
+    distilled, or of one for each branch. Where their inputs have the same width, the features are the mean of these,
+    and all layers get the same weights. Otherwise the features are the inputs of all layers, one after the other.
+    `others` add to the scores in another way, as the auxiliary layer of VOLO does for each patch: they get zeros.
+    """
+
+    layers: tuple[nn.Linear | nn.Conv2d, ...]
+    others: tuple[nn.Linear | nn.Conv2d, ...] = ()
+
+    @staticmethod
+    def of(model: nn.Module) -> Classifier | None:
+        """Return the classifier of a network, None if it does not end in linear layers."""
+        layers, inner = linear_classifiers(model), dict(model.named_modules())
+        named = (inner.get(name) for name in classifier_names(model))
+        others = tuple(each for each in named if _is_linear(each) and each not in layers)
+        return Classifier(layers, others) if layers else None
+
+    @property
+    def width(self) -> int:
+        """The number of features."""
+        return sum(self._widths) if self._apart else self._widths[0]
+
+    @property
+    def weight(self) -> Tensor:
+        """The weights (n_outputs, width) of the layers together; where they share features, of the first."""
+        own = [layer.weight.flatten(1) for layer in self.layers]
+        return torch.cat(own, dim=1) / len(own) if self._apart else own[0]
+
+    @property
+    def bias(self) -> Tensor:
+        """The bias (n_outputs,), which all layers share."""
+        found = self.layers[0].bias
+        assert found is not None
+        return found
+
+    def features(self, inputs: Sequence[Tensor]) -> Tensor:
+        """Return the features (B, width) of the inputs of the layers, each (B, d) or (B, d, 1, 1)."""
+        flat = [each.flatten(1) for each in inputs]
+        return torch.cat(flat, dim=1) if self._apart else torch.stack(flat).mean(dim=0)
+
+    def scores(self, inputs: Sequence[Tensor]) -> Tensor:
+        """Return what the layers put out together for these inputs, (B, n_outputs)."""
+        each = [layer(given).flatten(1) for layer, given in zip(self.layers, inputs, strict=True)]
+        return torch.stack(each).mean(dim=0)
+
+    @torch.no_grad()
+    def put(self, weight: Tensor, bias: Tensor) -> None:
+        """Set the values of the layers, so that scores are `features @ weight.T + bias`.
+
+        Raises RuntimeError for another number of features or outputs.
+        """
+        parts = weight.split(self._widths, dim=1) if self._apart else (weight,) * len(self.layers)
+        for layer, part in zip(self.layers, parts, strict=True):
+            own = part * len(self.layers) if self._apart else part
+            layer.weight.copy_(own if layer.weight.ndim == 2 else own[..., None, None])
+            if layer.bias is not None:
+                layer.bias.copy_(bias)
+        self.silence_others()
+
+    @torch.no_grad()
+    def silence_others(self) -> None:
+        """Set the layers that add to the scores in another way to zeros."""
+        for layer in self.others:
+            for value in layer.parameters():
+                value.zero_()
+
+    @property
+    def _widths(self) -> list[int]:
+        return [layer.weight.shape[1] for layer in self.layers]
+
+    @property
+    def _apart(self) -> bool:
+        return len(set(self._widths)) > 1
+
+
+def linear_classifiers(model: nn.Module) -> tuple[nn.Linear | nn.Conv2d, ...]:
+    """Return the linear layers, or convolutions of 1x1, that put out the scores of a network; () without any.
+
+    It is one layer, the whole classifier, or the last layer of one that has hidden ones, or there are several whose
+    scores are averaged.
     """
     if isinstance(model, LinearOnPixels):
         return (model.classifier,)
     found: Any = getattr(model, "get_classifier", lambda: None)()
-    if isinstance(found, nn.Module) and not isinstance(found, nn.Linear):
+    every = tuple(found) if isinstance(found, tuple | nn.ModuleList) else (found,)
+    if not all(map(_is_linear, every)):  # the layers are inside of these
         inner = dict(model.named_modules())
-        found = tuple(inner.get(name) for name in classifier_names(model))
-    every = found if isinstance(found, tuple) else (found,)
-    good = tuple(layer for layer in every if isinstance(layer, nn.Linear) and layer.bias is not None)
-    alike = len(good) == len(every) and len({layer.in_features for layer in good}) == 1
-    return good if alike else ()
+        every = tuple(inner[name] for name in classifier_names(model) if name in inner)
+    return every if every and all(_is_linear(layer) and layer.bias is not None for layer in every) else ()
 
 
-def classifier_layer(model: nn.Module) -> Any:
-    """Return the first of `linear_classifiers`, None without any."""
-    return next(iter(linear_classifiers(model)), None)
+def _is_linear(layer: Any) -> TypeGuard[nn.Linear | nn.Conv2d]:
+    return isinstance(layer, nn.Linear) or (
+        isinstance(layer, nn.Conv2d) and layer.kernel_size == (1, 1) and layer.groups == 1
+    )
 
 
 def whole_head(file: Path) -> Path:
@@ -109,20 +188,17 @@ def whole_head(file: Path) -> Path:
     return file.with_name(f"{file.stem}.whole{file.suffix}")
 
 
-@torch.no_grad()
 def begin_with_head(model: nn.Module, file: Path) -> None:
     """Put the head of `save_head` in the place of the network's new one.
 
     Raises ModelError that names the file if it cannot be read, or is of another network.
     """
-    classifiers = linear_classifiers(model)
+    classifier = Classifier.of(model)
     try:
-        if not classifiers:
+        if classifier is None:
             raise KeyError("it does not end in a linear layer")
         head = load_file(file)
-        for layer in classifiers:
-            layer.weight.copy_(head["weight"])
-            layer.bias.copy_(head["bias"])
+        classifier.put(head["weight"], head["bias"])
     except (OSError, SafetensorError, KeyError, RuntimeError) as error:
         raise ModelError(
             f"the linear head {str(file)!r} cannot be used for this network ({error}); remove the file, and the study "

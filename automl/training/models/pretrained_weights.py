@@ -16,6 +16,7 @@ from automl.records import DatasetInfo
 from automl.torch_setup import import_timm
 from automl.training.models.hyperparameters import Recipe
 from automl.training.models.safe_arguments import plain_arguments
+from automl.training.published.checkpoint_file import Checkpoint, read_checkpoint
 from automl.training.published.licences import UNKNOWN, licence_words
 
 # The share of a network's values that may be missing in the file: a head with hidden layers is new.
@@ -193,15 +194,41 @@ def load_model(weights: Weights, arguments: Mapping[str, Any]) -> nn.Module:
     the file if it is missing, damaged, or of another network.
     """
     timm = import_timm()
-    # -1 classes never match the model's, so timm always leaves the head out.
-    overlay = {**weights.facts, "file": str(weights.file), "num_classes": -1}
     try:
+        found = _checkpoint(weights, arguments)
+        tensors: dict[str, Any] = (
+            {"file": str(weights.file)} if found is None else {"state_dict": found.values}
+        )
+        # -1 classes never match the model's, so timm always leaves the head out.
+        overlay = {**weights.facts, **tensors, "num_classes": -1}
         model: nn.Module = timm.create_model(
             _known(weights.model), pretrained=True, pretrained_cfg_overlay=overlay, **arguments
         )
     except Exception as error:  # readers of weight files raise many types of errors
         raise ModelError(_unusable(weights, error)) from error
+    getattr(model, "pretrained_cfg", {}).pop("state_dict", None)  # timm keeps the tensors
     return model
+
+
+def part_taken(weights: Weights, arguments: Mapping[str, Any]) -> str:
+    """Return which part of a checkpoint is used, in words; "" for a file that holds the network alone.
+
+    `arguments` are timm's keywords. Raises ModelError that names the file if it cannot be read.
+    """
+    try:
+        found = _checkpoint(weights, arguments)
+    except Exception as error:  # readers of weight files raise many types of errors
+        raise ModelError(_unusable(weights, error)) from error
+    return "" if found is None or not (found.part or found.prefix) else found.in_words()
+
+
+def _checkpoint(weights: Weights, arguments: Mapping[str, Any]) -> Checkpoint | None:
+    def names() -> list[str]:
+        with torch.random.fork_rng(devices=[]), torch.device("meta"):
+            network: nn.Module = import_timm().create_model(_known(weights.model), **arguments)
+        return list(network.state_dict())
+
+    return read_checkpoint(weights.file, names)
 
 
 def verify(weights: Weights, arguments: Mapping[str, Any]) -> nn.Module:
@@ -218,14 +245,21 @@ def verify(weights: Weights, arguments: Mapping[str, Any]) -> nn.Module:
         scratch: nn.Module = import_timm().create_model(_known(weights.model), **arguments)
     heads = classifier_names(scratch)
     total = missing = whole = 0
+    lacking, tensors = list[str](), 0
     for name, value in scratch.named_parameters():
         if value.ndim < 2 or name.startswith(heads) or bool((value == value.flatten()[0]).all()):
             continue  # the file may hold the same constants
-        total += value.numel()
-        missing += value.numel() if torch.equal(value, loaded[name]) else 0
+        total, tensors = total + value.numel(), tensors + 1
+        if torch.equal(value, loaded[name]):
+            missing += value.numel()
+            lacking.append(name)
         whole += value.numel() if bool((loaded[name] == loaded[name].round()).all()) else 0
     if missing > MAX_MISSING * total:
-        raise ModelError(_unusable(weights, f"{missing / total:.0%} of its values are not in the file"))
+        why = (
+            f"{missing / total:.0%} of its values are not in the file: it lacks {len(lacking)} of {tensors} tensors, "
+            f"such as {lacking[0]!r:.60}"
+        )
+        raise ModelError(_unusable(weights, why))
     if total and whole == total:
         raise ModelError(
             _unusable(weights, "all its values are whole numbers, as those of a quantised network")
@@ -258,8 +292,10 @@ def _known(name: str) -> str:
 
 def _unusable(weights: Weights, why: object) -> str:
     reason = _seen_in(weights.file) or " ".join(str(why).split()) or type(why).__name__
-    if "weights_only" in reason:  # of torch.load
-        reason = "it is no file of tensors, or holds more than tensors, which could run code"
+    if "TorchScript" in reason:
+        reason = (
+            "it is a TorchScript program, which could run code; save the `state_dict` of its network instead"
+        )
     reason = reason if len(reason) <= 200 else reason[:200] + " ..."
     return (
         f"the weights {str(weights.file)!r} cannot be used for {arch(weights.model)!r} ({reason}); "

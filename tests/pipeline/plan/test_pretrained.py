@@ -18,9 +18,12 @@ from automl.cli import main
 from automl.config import StudyConfig
 from automl.errors import ConfigError, ModelError, StudyError
 from automl.final.predictor import Predictor
+from automl.pipeline.plan.pretrained import restore_pretrained
 from automl.records import Silent
 from automl.result import FitResult
+from automl.spaces import SearchSpace
 from automl.torch_setup import import_timm
+from automl.training.models.pretrained_weights import Weights
 from tests.pipeline.test_fit import trainings
 
 pytestmark = pytest.mark.study
@@ -305,3 +308,15 @@ def test_auto_without_weights_starts_from_scratch_and_says_why(tmp_path: Path) -
         for text in notes.said
     )
     assert "pretrained" not in result.best_config
+
+
+def test_ranges_of_a_study_of_an_earlier_version_stay(tmp_path: Path) -> None:
+    file = tmp_path / "resmlp_12_224.safetensors"
+    file.touch()
+    weights = Weights("resmlp_12_224", file, "folder", (0.5,), (0.5,)).to_dict()
+    record = {"used": True, "both": True, "true_sizes": True, "weights": {"resmlp_12_224": weights}}
+    space = SearchSpace.load("default")
+    own, usual = restore_pretrained(space, record).space.parameters["size"]
+    assert own.to_dict()["choices"] == [224] and usual == space.parameters["size"][0]
+    del record["true_sizes"]
+    assert restore_pretrained(space, record).space.parameters["size"] == (usual,)

@@ -43,7 +43,7 @@ from automl.review.front.kept import delivered_trial
 from automl.review.report.verdict import model_words
 from automl.torch_setup import import_timm
 from automl.training import checkpoint
-from automl.training.models.finetune import classifier_layer
+from automl.training.models.finetune import linear_classifiers
 from tests.pipeline.retrain.test_combine import Log
 from tests.pipeline.test_fit import config_for, digits
 
@@ -100,11 +100,13 @@ def moved(monkeypatch: pytest.MonkeyPatch, *, by: float, others_by: float) -> No
         network = final.model.trained.model
         tensors = {name: value.detach().clone() for name, value in network.state_dict().items()}
         bias = next(
-            name for name, value in network.named_parameters() if value is classifier_layer(network).bias
+            name for name, value in network.named_parameters() if value is linear_classifiers(network)[0].bias
         )
         for place in (setup.workspace.root / "trials").glob("*/checkpoint"):
             write_moved(place, tensors, bias, others_by)
-        shift(classifier_layer(network), by)
+        (layer,) = linear_classifiers(network)
+        assert isinstance(layer, nn.Linear)
+        shift(layer, by)
         return final
 
     monkeypatch.setattr(run, "final_model", final_model)
@@ -162,7 +164,7 @@ def test_soup_is_one_network_that_is_better_than_the_single_model(soup: Study) -
     assert shares == [pytest.approx(1 / len(shares), abs=1e-4)] * len(shares)
     said = json.loads((result.model_dir / "config.json").read_text(encoding="utf-8"))
     assert said["architecture"] == "test_resnet"  # timm alone loads it
-    assert isinstance(classifier_layer(result.predictor.model), nn.Linear)
+    assert isinstance(linear_classifiers(result.predictor.model)[0], nn.Linear)
     assert lines.count("the holdout is opened") == 1
     assert lines.index("[combine]") < lines.index("[holdout]") < lines.index("the holdout is opened")
     assert document["holdout_reads"] == 1

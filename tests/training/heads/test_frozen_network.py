@@ -12,14 +12,14 @@ from torch import Tensor
 
 from automl.torch_setup import import_timm
 from automl.training.heads.frozen_network import FrozenNetwork
-from automl.training.models.finetune import classifier_layer
+from automl.training.models.finetune import Classifier
 from automl.training.plan import Precision
 
 
 def network(threads: int = 2, name: str = "test_resnet") -> FrozenNetwork:
     torch.manual_seed(0)
     model = import_timm().create_model(name, num_classes=3)
-    classifier = classifier_layer(model)
+    classifier = Classifier.of(model)
     assert classifier is not None
     return FrozenNetwork(model, classifier, size=32, device="cpu", threads=threads)
 
@@ -35,7 +35,7 @@ def images() -> Tensor:
 def test_features_are_the_inputs_of_the_classifier(name: str) -> None:
     images = torch.randn(4, 3, 160, 160)
     model: Any = import_timm().create_model(name, num_classes=3).eval()
-    classifier = classifier_layer(model)
+    classifier = Classifier.of(model)
     assert classifier is not None
     with FrozenNetwork(model, classifier, size=160, device="cpu", threads=1) as frozen, torch.no_grad():
         assert frozen.ends_in_classifier(images)
@@ -43,7 +43,39 @@ def test_features_are_the_inputs_of_the_classifier(name: str) -> None:
         assert found.shape == (4, frozen.width)
     with torch.no_grad():
         expected = model(images.flip(3))
-        assert torch.allclose(classifier(torch.from_numpy(found)), expected, rtol=1e-3, atol=1e-3)
+        scores = torch.from_numpy(found) @ classifier.weight.T + classifier.bias
+        assert torch.allclose(scores, expected, rtol=1e-3, atol=1e-3)
+
+
+# Two layers on tokens of their own, two behind norms, branches of two widths, a convolution, and one beside another
+# layer that adds to the scores.
+SEVERAL: dict[str, tuple[int, dict[str, Any]]] = {
+    "deit_tiny_distilled_patch16_224": (64, {"img_size": 64}),
+    "levit_128s": (224, {}),
+    "crossvit_tiny_240": (240, {}),
+    "dla46_c": (64, {}),
+    "repvit_m0_9": (64, {}),
+    "volo_d1_224": (64, {"img_size": 64}),
+}
+
+
+@pytest.mark.parametrize("name", SEVERAL)
+def test_scores_of_any_classifier_are_linear_in_the_features(name: str) -> None:
+    size, arguments = SEVERAL[name]
+    torch.manual_seed(0)
+    images = torch.randn(2, 3, size, size)
+    model: Any = import_timm().create_model(name, num_classes=3, **arguments).eval()
+    classifier = Classifier.of(model)
+    assert classifier is not None
+    classifier.silence_others()
+    weight, bias = torch.randn(3, classifier.width), torch.randn(3)
+    with FrozenNetwork(model, classifier, size=size, device="cpu", threads=1) as frozen:
+        assert frozen.ends_in_classifier(images)
+        found = torch.from_numpy(frozen(images, mirrored=False))
+    classifier.put(weight, bias)
+    assert torch.allclose(classifier.weight, weight, atol=1e-6) and torch.equal(classifier.bias, bias)
+    with torch.no_grad():
+        assert torch.allclose(model(images), found @ weight.T + bias, rtol=1e-4, atol=1e-4)
 
 
 def test_any_number_of_threads_gives_the_same_features(images: Tensor) -> None:
@@ -142,7 +174,7 @@ def test_network_and_threads_are_left_as_they_were(images: Tensor) -> None:
             for _ in range(4):
                 frozen(images, mirrored=False)
         assert torch.get_num_threads() == 1
-        assert not frozen.classifier._forward_pre_hooks
+        assert not any(layer._forward_pre_hooks for layer in frozen.classifier.layers)
         assert all(value.is_contiguous() for value in frozen.model.state_dict().values())
     finally:
         torch.set_num_threads(before)

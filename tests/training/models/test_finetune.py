@@ -38,6 +38,7 @@ def _model(name: str = "test_resnet") -> nn.Module:
 
 def _head_of(model: nn.Module) -> nn.Linear:
     (found,) = linear_classifiers(model)
+    assert isinstance(found, nn.Linear)
     return found
 
 
@@ -47,9 +48,14 @@ def _head_of(model: nn.Module) -> nn.Linear:
         ("test_resnet", ["fc"]),
         ("caformer_s18", ["head.fc.fc2"]),  # behind a hidden layer
         ("efficientformerv2_s0", ["head", "head_dist"]),
+        ("levit_128s", ["head.linear", "head_dist.linear"]),  # behind norms
+        ("repvit_m0_9", ["head.head.l", "head.head_dist.l"]),
+        ("crossvit_tiny_240", ["head.0", "head.1"]),
+        ("resnetv2_50", ["head.fc"]),  # a convolution of 1x1
+        ("volo_d1_224", ["head"]),
     ],
 )
-def test_last_layers_are_linear_ones_one_or_two_with_the_same_inputs(name: str, expected: list[str]) -> None:
+def test_last_layers_are_linear_ones_or_convolutions_of_one_pixel(name: str, expected: list[str]) -> None:
     with torch.device("meta"):
         model = _model(name)
     inner = dict(model.named_modules())
@@ -269,3 +275,11 @@ def test_trial_with_weights_is_scored_on_its_part_of_the_validation_rows(
     tuned = ImageTrial({**config, "pretrained": True}, splits=splits, plan=plan).step()
     scratch = ImageTrial(config, splits=splits, plan=plan).step()
     assert (tuned["val_rows"], "val_rows" in scratch) == (24.0, False)
+
+
+def test_head_of_another_number_of_features_is_refused_by_name(tmp_path: Path) -> None:
+    with torch.device("meta"):
+        model = _model("crossvit_tiny_240")
+    save_head(torch.zeros(3, 96), torch.zeros(3), tmp_path / "head.safetensors")  # of one of its two branches
+    with pytest.raises(ModelError, match=r"head.safetensors' cannot be used for this network"):
+        begin_with_head(model, tmp_path / "head.safetensors")

@@ -24,7 +24,7 @@ from automl.torch_setup import import_timm
 from automl.training.heads import FeatureHeads
 from automl.training.models.build import build_model, model_arguments
 from automl.training.models.check_space import check_space
-from automl.training.models.finetune import classifier_layer, head_name, save_head
+from automl.training.models.finetune import head_name, linear_classifiers, save_head
 from automl.training.models.hyperparameters import Recipe
 from automl.training.models.pretrained_weights import Weights, verify
 from automl.training.models.weight_sources import in_folder
@@ -159,10 +159,10 @@ def test_training_begins_with_the_head_of_its_own_way(
     plan = replace(plan, weights={"test_vit": weights}, heads={name: tmp_path / name for name in values})
     for pool, value in ((None, 0.25), ("token", 0.25), ("avg", 0.5)):
         trainer = Trainer({**tuned, "global_pool": pool}, splits.info, splits.train, plan)
-        assert float(classifier_layer(trainer.model).weight.detach().mean()) == value
+        assert float(linear_classifiers(trainer.model)[0].weight.detach().mean()) == value
     plan = replace(plan, heads={"test_vit": tmp_path / "test_vit"})
     new = Trainer({**tuned, "global_pool": "avg"}, splits.info, splits.train, plan)
-    assert float(classifier_layer(new.model).weight.detach().std()) > 0.0
+    assert float(linear_classifiers(new.model)[0].weight.detach().std()) > 0.0
 
 
 @pytest.mark.parametrize("pretrained", [False, True])

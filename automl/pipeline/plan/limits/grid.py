@@ -49,13 +49,13 @@ def _shaped(space: SearchSpace, base: Config) -> Iterator[Config]:
 def _values(space: SearchSpace, key: str, known: Mapping[str, Any]) -> list[Value]:
     """Return the values of a parameter, or (None,) if it is not searched; conditions on others may hold."""
     found: dict[Value, None] = {}
-    sure = False
     for variant in space.parameters[key]:
         open_ones = [name for name, _ in variant.when if name not in known]
         if all(known[name] in values for name, values in variant.when if name in known):
             found.update(dict.fromkeys(_points(variant)))
-            sure = sure or not open_ones
-    return list(found) if sure else [*found, None]
+            if not open_ones:
+                return list(found)  # this range is active, so that later ones are not
+    return [*found, None]
 
 
 def _points(variant: Parameter) -> tuple[Value, ...]:

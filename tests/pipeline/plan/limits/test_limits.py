@@ -24,7 +24,7 @@ from automl.records import Silent
 from automl.result import FitResult
 from automl.spaces import SearchSpace
 from automl.spaces.draw import at_random, walk
-from automl.spaces.narrow import only_models
+from automl.spaces.narrow import only_models, with_true_sizes
 from tests.pipeline.plan.test_epoch_cost import INFO
 from tests.pipeline.test_fit import config_for
 
@@ -106,6 +106,19 @@ def test_grid_has_the_network_of_every_configuration_of_a_preset() -> None:
     drawn = (walk(CPU.suggest, at_random(rng)).config for _ in range(300))
     kept = [one for one in drawn if CPU.allows(one) and (not one["pretrained"] or one["model"] in weights)]
     assert len(kept) > 50 and all(Network.of(config, LARGER).key in known for config in kept)
+
+
+def test_grid_has_only_the_sizes_of_the_range_that_is_active() -> None:
+    models = ["resmlp_12_224", "resnet18"]
+    size = {"type": "categorical", "choices": [160, 224], "when": {"pretrained": True}}
+    parameters = {"pretrained": {"type": "categorical", "choices": [True]}, "size": size}
+    space = SearchSpace.from_dict({"families": {"one": models}, "parameters": parameters})
+    found = network_configs(with_true_sizes(space, models), models, scratch=False)
+    assert [(model, config["size"]) for model, _, config in found] == [
+        ("resmlp_12_224", 224),
+        ("resnet18", 160),
+        ("resnet18", 224),
+    ]
 
 
 def fitting_below(params: float) -> Fitting:
