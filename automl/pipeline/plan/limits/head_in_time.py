@@ -29,10 +29,11 @@ class TimedNetwork:
 def head_configs(config: Config, fitting: Fitting | None) -> list[Config]:
     """Return the configurations of a head at its own size and at smaller ones, from the first that keeps the limits.
 
-    A network whose weights fit one size has no smaller ones.
+    A network whose weights fit one size has no smaller ones, and patches divide the side.
     """
-    smaller = () if capabilities(config["model"]).one_size else WEIGHTS_AT
-    sizes = (config["size"], *(size for size in smaller if size < config["size"]))
+    can, own = capabilities(config["model"]), int(config["size"])
+    smaller = (can.side_with_weights(size) for size in WEIGHTS_AT)
+    sizes = dict.fromkeys((own, *(size for size in smaller if size < own)))
     found = [{**config, "size": size} for size in sizes]
     first = next((place for place, one in enumerate(found) if fitting is None or fitting(one)), len(found))
     return found[first:]

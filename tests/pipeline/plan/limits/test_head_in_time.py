@@ -67,3 +67,5 @@ def test_sizes_begin_with_the_largest_that_keeps_the_limits_of_the_model() -> No
     assert head_configs(RESNET, lambda config: False) == []
     one_size = {**RESNET, "model": "resmlp_12_224"}
     assert [config["size"] for config in head_configs(one_size, None)] == [224]
+    patches_of_14 = {**RESNET, "model": "vit_small_patch14_reg4_dinov2"}
+    assert [config["size"] for config in head_configs(patches_of_14, None)] == [224, 196, 154, 126, 98]
