@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 from pathlib import Path
@@ -90,6 +91,28 @@ def test_unexpected_error_is_one_line_and_exit_1(
     monkeypatch.setattr("automl.review.studies.study_folders", broken)
     assert main(["list"]) == 1
     assert capsys.readouterr().err == "automl: unexpected ZeroDivisionError: by zero; --verbose shows where\n"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        OSError(errno.ENOMEM, "Cannot allocate memory"),
+        ImportError("libx.so: failed to map segment from shared object"),
+        RuntimeError("can't start new thread"),
+    ],
+)
+def test_memory_that_ran_out_is_told_as_that(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("automl.review.studies.study_folders", broken)
+    assert main(["list"]) == 1
+    assert capsys.readouterr().err.startswith(
+        "automl: memory ran out: close other programs, or raise the limit"
+    )
 
 
 def test_ctrl_c_is_exit_130(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
