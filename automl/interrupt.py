@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first stops the work in order, the second at once.
+"""Ctrl-C, SIGTERM and SIGHUP: the first stops the work in order, the second at once.
 
 A KeyboardInterrupt that is raised inside of an import may leave its lock taken for ever, so that another thread that
 imports never goes on. Signals therefore wait for the end of an import.
@@ -16,7 +16,10 @@ from types import FrameType
 from typing import Any
 
 EXIT_INTERRUPTED = 130
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# A terminal that closes sends SIGHUP; Windows has none. `nohup` and shells ignore some of them: those stay ignored.
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+HANG_UP = getattr(signal, "SIGHUP", None)
+ECHO = 0.5  # seconds in which shell and system both tell that a terminal has closed
 LONGEST_IMPORT = 4.0  # seconds that a signal waits for the end of an import
 LONGEST_CLEANUP = 4.0  # seconds from then to the end of a command that has not begun its search
 LONGEST_SAVING = 60.0  # of one that has: what it found is written, perhaps to an address
@@ -29,11 +32,12 @@ class Command:
     """What a signal does to a command of the command line, which is a process of its own.
 
     Until something is begun that has to be put in order, it ends the process at once. Later it raises
-    KeyboardInterrupt, and ends the process if that has not ended by itself after some seconds.
+    KeyboardInterrupt, and ends the process if that has not ended by itself after some seconds, or at the next signal.
     """
 
     def __init__(self) -> None:
         self.begun = False
+        self.ending = False
         self.patience = LONGEST_CLEANUP
         self.last_words: Callable[[], str] = lambda: "stopped"
         self.before_exit: list[Callable[[], Any]] = []
@@ -54,6 +58,7 @@ class Command:
 
 _command: Command | None = None
 _since: list[float] = []  # the moment of a signal that waits for the end of an import
+_hung_up: list[float] = []  # the moment of the last SIGHUP that did something
 
 
 def as_command() -> Command:
@@ -75,31 +80,44 @@ def interrupt(number: int, frame: FrameType | None) -> None:
     """Handle a signal: raise KeyboardInterrupt, but not inside of an import, unless that takes too long."""
     command = _command
     importing = _imports(frame)
+    if _is_echo(number):
+        return
+    if command is not None and command.ending:
+        _note_hang_up(number)
+        _later(0.0, command.end)  # in a thread: this one may hold a lock that is needed for it
+        return
     if command is not None and not command.begun and importing:
         command.end()
     if importing and _may_wait():
         _later(LOOK_AGAIN, lambda: _send(number))
         return
     _since.clear()
+    _note_hang_up(number)
     if command is not None:
+        command.ending = True
         _later(command.patience, command.end)
     raise KeyboardInterrupt
 
 
 @contextmanager
 def stop_on_interrupt(request_stop: Callable[[], object]) -> Iterator[None]:
-    """In this block the first SIGINT or SIGTERM calls `request_stop`, and the next raises KeyboardInterrupt.
+    """In this block the first of the signals calls `request_stop`, and the next raises KeyboardInterrupt.
 
-    Only the main thread can handle signals: in any other, nothing changes.
+    Only the main thread can handle signals: in any other, nothing changes. Signals that are ignored stay ignored.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.getsignal(number) for number in SIGNALS}
+    before = {
+        number: handler
+        for number in SIGNALS
+        if (handler := signal.getsignal(number)) not in (signal.SIG_IGN, None)
+    }
 
     def ask(number: int, frame: FrameType | None) -> None:
-        signal.signal(signal.SIGINT, before[signal.SIGINT])
-        signal.signal(signal.SIGTERM, interrupt)
+        _note_hang_up(number)
+        for each, handler in before.items():
+            signal.signal(each, handler if each == signal.SIGINT else interrupt)
         request_stop()
 
     try:
@@ -113,7 +131,7 @@ def stop_on_interrupt(request_stop: Callable[[], object]) -> Iterator[None]:
 
 @contextmanager
 def orderly_interrupts() -> Iterator[None]:
-    """In this block Ctrl-C and SIGTERM raise KeyboardInterrupt between imports, so that everything is cleaned up.
+    """In this block the signals raise KeyboardInterrupt between imports, so that everything is cleaned up.
 
     Only in the main thread, and only where nobody else handles the signal.
     """
@@ -154,6 +172,16 @@ def _may_wait() -> bool:
     if not _since:
         _since.append(now)
     return now - _since[0] < LONGEST_IMPORT
+
+
+def _note_hang_up(number: int) -> None:
+    if number == HANG_UP:
+        _hung_up[:] = [time.monotonic()]
+
+
+def _is_echo(number: int) -> bool:
+    """Return whether the signal tells once more that the terminal has closed."""
+    return number == HANG_UP and bool(_hung_up) and time.monotonic() - _hung_up[0] < ECHO
 
 
 def _later(seconds: float, call: Callable[[], object]) -> None:

@@ -291,12 +291,28 @@ def _answers(address: str, seconds: float) -> bool:
 
 
 def free_memory() -> int:
-    """Return the bytes that can still be allocated: those available on the system, or left in the container."""
+    """Return the bytes that can still be allocated: those available on the system, or left in the container.
+
+    Where `ulimit -v` limits the addresses of a process, at most what it leaves to this one.
+    """
     import psutil
 
     free = int(psutil.virtual_memory().available)
-    limit = memory_limit()
-    return free if limit is None else min(free, limit[1])
+    limit, addresses = memory_limit(), address_space_left()
+    free = free if limit is None else min(free, limit[1])
+    return free if addresses is None else min(free, addresses)
+
+
+def address_space_left() -> int | None:
+    """Return the bytes of addresses that this process may still reserve (`ulimit -v`); None without such a limit."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    most, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if most == resource.RLIM_INFINITY:
+        return None
+    return max(0, most - int(_this_process().memory_info().vms))
 
 
 def total_memory() -> int:

@@ -17,9 +17,11 @@ os.environ["HF_HUB_CACHE"] = os.environ["TORCH_HOME"] = str(Path(__file__).paren
 # Neighbours on the same cores lose everything to threads that spin while they wait.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-# Shells start programs in the background with Ctrl-C ignored, and what they start inherits it.
+# Shells start programs in the background with Ctrl-C ignored, `nohup` with SIGHUP, and what they start inherits it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 import hypothesis
 import pytest

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -153,3 +155,17 @@ def test_folder_of_an_unknown_user_keeps_its_name(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("HOME", "/home/ann")
     assert expanded("~/a") == Path("/home/ann/a")
     assert expanded("~nobody-of-this-name/a") == Path("~nobody-of-this-name/a")
+
+
+def test_addresses_that_ulimit_allows_bound_the_free_memory() -> None:
+    """In a process of its own, as a limit that was lowered stays."""
+    code = (
+        "import resource; from automl.machine import address_space_left, free_memory\n"
+        "assert address_space_left() is None\n"
+        "before = free_memory(); soft = 1 << 30\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (soft, resource.RLIM_INFINITY))\n"
+        "print(before, address_space_left(), free_memory())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    before, left, free = map(int, done.stdout.split())
+    assert 0 < free <= left < 1 << 30 <= before

@@ -1,4 +1,4 @@
-"""Ctrl-C at any moment: one line, and nothing that hangs."""
+"""Ctrl-C, SIGTERM and SIGHUP at any moment: one line, and nothing that hangs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from automl.interrupt import orderly_interrupts, stop_on_interrupt
+from automl import interrupt
+from automl.interrupt import SIGNALS, orderly_interrupts, stop_on_interrupt
 
 ROOT = Path(__file__).resolve().parents[1]
 SLOW = """import time
@@ -23,8 +24,11 @@ while time.monotonic() < _end:
 """
 
 
-# A shell starts what runs in its background with Ctrl-C ignored.
-NOT_IGNORED = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+# A shell starts what runs in its background with Ctrl-C ignored, and `nohup` ignores SIGHUP.
+NOT_IGNORED = (
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    "signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"
+)
 
 
 def start(code: str, folder: Path) -> subprocess.Popen[str]:
@@ -122,7 +126,7 @@ def test_ignored_ctrl_c_stays_ignored(tmp_path: Path) -> None:
 
 def test_handlers_are_as_before_afterwards_and_untouched_in_other_threads() -> None:
     def handlers() -> list[object]:
-        return [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+        return [signal.getsignal(number) for number in SIGNALS]
 
     before, seen = handlers(), []
     with orderly_interrupts():
@@ -141,14 +145,68 @@ def test_handlers_are_as_before_afterwards_and_untouched_in_other_threads() -> N
     assert seen == [before]
 
 
-def test_first_signal_asks_and_the_second_interrupts() -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_first_signal_asks_and_the_second_interrupts(
+    number: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(interrupt, "ECHO", 0.0)
     asked: list[bool] = []
     with (
         pytest.raises(KeyboardInterrupt),
         orderly_interrupts(),
         stop_on_interrupt(lambda: asked.append(True)),
     ):
-        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(number)
         assert asked == [True]
-        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(number)
     assert asked == [True]
+
+
+def test_terminal_that_closes_is_told_twice_and_counts_once() -> None:
+    """The shell passes on a SIGHUP that the system sends, too."""
+    asked: list[bool] = []
+    with orderly_interrupts(), stop_on_interrupt(lambda: asked.append(True)):
+        signal.raise_signal(signal.SIGHUP)
+        signal.raise_signal(signal.SIGHUP)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+    assert asked == [True]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_ignored_signal_stops_no_search(number: signal.Signals) -> None:
+    """`nohup` ignores SIGHUP, and a shell ignores Ctrl-C for what runs in its background."""
+    asked: list[bool] = []
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        with orderly_interrupts(), stop_on_interrupt(lambda: asked.append(True)):
+            signal.raise_signal(number)
+            signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(number)
+        assert (asked, signal.getsignal(number)) == ([True], signal.SIG_IGN)
+    finally:
+        signal.signal(number, before)
+
+
+@pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_second_signal_ends_a_command_that_cleans_up_with_one_line(tmp_path: Path, second: int) -> None:
+    code = (
+        "import automl.interrupt as i, time\n"
+        "command = i.as_command(); command.last_words = lambda: 'stopped; resume it'; command.patience = 50.0\n"
+        "with i.orderly_interrupts():\n"
+        "    try:\n"
+        "        print('ready', flush=True); time.sleep(60)\n"
+        "    finally:\n"
+        "        print('cleaning', flush=True); time.sleep(60)\n"
+    )
+    process = start(code, tmp_path)
+    assert process.stdout is not None
+    try:
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGHUP if second != signal.SIGHUP else signal.SIGTERM)
+        assert process.stdout.readline() == "cleaning\n"
+        process.send_signal(second)
+        _, err = process.communicate(timeout=20)
+    finally:
+        process.kill()
+    assert (process.returncode, err) == (130, "\nautoml: stopped; resume it\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import socketserver
+import sys
 from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
@@ -13,10 +14,18 @@ if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
 
 
+PATIENCE = 60.0  # seconds that a client may send nothing within a request
+
+
 class _Server(socketserver.ThreadingMixIn, WSGIServer):
     """Serves each request in a thread: a page sends several, and a slow one must not block the others."""
 
     daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Print nothing about a client that went away, or never sent what it began."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
 
 
 class _SixServer(_Server):
@@ -27,6 +36,8 @@ class _SixServer(_Server):
 
 class _Handler(WSGIRequestHandler):
     """Handles requests without logging them."""
+
+    timeout = PATIENCE
 
     def log_message(self, format: str, *args: Any) -> None:
         """Log nothing."""

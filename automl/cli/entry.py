@@ -18,7 +18,7 @@ import click
 from automl.cli.group import root
 from automl.cli.options import State
 from automl.cli.output import complain, output_problem
-from automl.errors import AutomlError, OutputError, ReaderGoneError, unknown_name
+from automl.errors import AutomlError, OutputError, ReaderGoneError, reason_of, text_of, unknown_name
 from automl.interrupt import EXIT_INTERRUPTED, as_command
 from automl.machine import process_start
 from automl.terminal import streams
@@ -28,6 +28,16 @@ from automl.terminal.streams import discard_output, prepare_streams
 RAY_THREAD = "automl-ray"  # of search/engines/ray/runtime.py, which must not be imported here
 EXIT_FAILURE = 1
 EXIT_USAGE = 2
+OUT_OF_MEMORY = (
+    "memory ran out: close other programs, or raise the limit (`ulimit -v`, that of the container)"
+)
+# What the loader of libraries and the system say.
+_NO_MEMORY = (
+    "cannot allocate memory",
+    "failed to map segment",
+    "can't start new thread",
+    "can't allocate memory",
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -86,13 +96,25 @@ def _run(argv: Sequence[str] | None, state: State) -> int:
     except AutomlError as error:
         return _fail(state, str(error), error.exit_code)
     except Exception as error:
-        if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
-            return _fail(state, _too_long(str(error.filename or "")), EXIT_USAGE)
-        if _is_of_click(error):
-            discard_output()
-            return _fail(state, output_problem(error), EXIT_FAILURE)
-        hint = "" if state.verbose else "; --verbose shows where"
-        return _fail(state, f"unexpected {type(error).__name__}: {error}{hint}", EXIT_FAILURE)
+        return _unexpected(state, error)
+
+
+def _unexpected(state: State, error: Exception) -> int:
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        return _fail(state, _too_long(str(error.filename or "")), EXIT_USAGE)
+    if _is_of_click(error):
+        discard_output()
+        return _fail(state, output_problem(error), EXIT_FAILURE)
+    if _memory_ran_out(error):
+        return _fail(state, f"{OUT_OF_MEMORY} ({reason_of(error)})", EXIT_FAILURE)
+    hint = "" if state.verbose else "; --verbose shows where"
+    return _fail(state, f"unexpected {type(error).__name__}: {error}{hint}", EXIT_FAILURE)
+
+
+def _memory_ran_out(error: Exception) -> bool:
+    """Return whether an error says, in any of the usual ways, that there was no memory."""
+    text = text_of(error).lower()
+    return isinstance(error, MemoryError) or any(words in text for words in _NO_MEMORY)
 
 
 def _too_long(name: str) -> str:

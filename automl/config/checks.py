@@ -63,6 +63,17 @@ def as_directory(value: Any) -> str:
     return text.rstrip("/")
 
 
+def check_address(value: Any) -> Any:
+    """Return the address of a Ray cluster. One with a user and a password is refused: Ray has neither."""
+    if isinstance(value, str) and "@" in value:
+        remember_passwords(value)
+        raise ValueError(
+            "must be auto or HOST:PORT, without a user or a password; if the cluster asks for a token, set "
+            "RAY_AUTH_MODE=token and the token"
+        )
+    return value
+
+
 def as_space(value: Any) -> Any:
     """Return a search space's name or file as text, or its definition as a dict (also from a SearchSpace)."""
     if isinstance(value, os.PathLike):

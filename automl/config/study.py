@@ -15,6 +15,7 @@ from automl.config.checks import (
     as_directory,
     as_space,
     auto_is_none,
+    check_address,
     check_gpus,
     check_img_size,
     check_loss,
@@ -105,7 +106,7 @@ class StudyConfig(BaseModel):
     max_disk: Bytes = 20 * 1024**3
 
     storage: Annotated[str, BeforeValidator(lambda url: check_storage(str(url)))] | None = None
-    address: str | None = None
+    address: Annotated[str | None, BeforeValidator(check_address)] = None
     engine: Literal["ray", "local"] = "ray"
     policy: str = "auto"
     sampler: str = "auto"

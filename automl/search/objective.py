@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import shutil
 import time
@@ -13,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-from automl.errors import text_of
+from automl.errors import ConfigError, text_of
 from automl.log import get_logger
 from automl.records import Config
 from automl.search.space import CONTROL_KEYS
@@ -28,6 +29,8 @@ PRUNED = "optuna.exceptions.TrialPruned"
 KEEP_SCORES = "keep_scores"  # a method of an objective: it takes the trial's folder and the round
 # They are no `Exception`, and yet no wish of the user as KeyboardInterrupt is.
 _ENDS = (SystemExit, GeneratorExit)
+_NO_MORE = object()  # what an iterator gives at its end, as None may be what an epoch gives
+_LONGEST_SHOWN = 100  # characters of what an objective gave
 
 logger = get_logger(__name__)
 
@@ -71,6 +74,32 @@ class Step:
     disk_full: bool = False
     restarted: str = ""
     pruned: bool = False
+
+
+def check_objective(objective: Any) -> None:
+    """Raise ConfigError for what cannot be called with a configuration, and for asynchronous functions."""
+    if not callable(objective):
+        raise ConfigError(
+            f"objective must be a function of a configuration, got {_shown(objective)}: pass the function itself, "
+            "without calling it"
+        )
+    for called in (objective, type(objective).__call__):
+        if inspect.iscoroutinefunction(called) or inspect.isasyncgenfunction(called):
+            raise ConfigError(
+                f"objective must be an ordinary function or generator, got the asynchronous {_shown(objective)}: call "
+                "asyncio.run inside of an ordinary one"
+            )
+    try:
+        signature = inspect.signature(objective)
+    except (TypeError, ValueError):  # of a class or function in C, which has none
+        return
+    try:
+        signature.bind({})
+    except TypeError as error:
+        raise ConfigError(
+            f"objective must take one argument, the configuration, got {_shown(objective)} with the arguments "
+            f"{signature} ({error}): give the others with functools.partial"
+        ) from None
 
 
 class Stepper:
@@ -230,11 +259,11 @@ class Stepper:
             except StopIteration:
                 return None
         else:
-            raw = next(self._iterator, None)
-            if raw is None:
+            raw = next(self._iterator, _NO_MORE)
+            if raw is _NO_MORE:
                 return None
         if not isinstance(raw, Mapping):
-            raise TypeError(f"each epoch of the objective must give a dict of metrics, got {raw!r}")
+            raise TypeError(f"each epoch of the objective must give a dict of metrics, got {_shown(raw)}")
         return raw
 
 
@@ -266,17 +295,34 @@ def _raise(error: Exception) -> None:
 def _seconds(given: Any) -> float | None:
     if given is None:
         return None
-    seconds = float(given)
+    try:
+        seconds = float(given)
+    except (TypeError, ValueError, OverflowError):
+        seconds = math.nan
     if not 0 <= seconds < math.inf:
-        raise ValueError(f"'seconds' of an epoch must be a finite number of at least 0, got {given!r}")
+        raise ValueError(f"'seconds' of an epoch must be a finite number of at least 0, got {_shown(given)}")
     return seconds
 
 
 def _iterator(subject: Any) -> Iterator[Any]:
-    if isinstance(subject, (str, bytes, Mapping)) or not hasattr(subject, "__iter__"):
-        raise TypeError(
-            "the objective must return an iterator of dicts (one an epoch) or an object with step(), "
-            f"got {subject!r}"
-        )
-    iterator: Iterator[Any] = iter(subject)
-    return iterator
+    if not isinstance(subject, (str, bytes, Mapping)):
+        try:
+            found: Iterator[Any] = iter(subject)
+        except TypeError:  # also for arrays and tensors without dimensions, although they have __iter__
+            if inspect.iscoroutine(subject):
+                subject.close()  # or Python warns later that nobody awaited it
+        else:
+            return found
+    raise TypeError(
+        "the objective must return an iterator of dicts (one an epoch) or an object with step(), "
+        f"got {_shown(subject)}"
+    )
+
+
+def _shown(value: Any) -> str:
+    """Return what a value looks like, in one short line."""
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:  # whatever the code of a stranger's object raises
+        text = f"an object of type {type(value).__name__}"
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from automl.config.durations import parse_duration
 from automl.errors import ConfigError, SpaceError
 from automl.records import Config, Mode, Observer
+from automl.search.objective import check_objective
 from automl.search.result import reports_frame, trials_frame
 from automl.search.run import search
 from automl.search.settings import SearchSettings
@@ -80,10 +81,11 @@ def tune(
 
     This is `automl.tune`, which describes the options, without its views: `observer` is told the progress.
 
-    Raises ConfigError for wrong options, SpaceError for a wrong space or portfolio, StudyError if the storage holds a
-    study with other settings, TrialError if all trials failed, TimeLimitError if no epoch ended in time, and
-    StorageError and EngineError if these failed.
+    Raises ConfigError for wrong options and an objective that cannot be called, SpaceError for a wrong space or
+    portfolio, StudyError if the storage holds a study with other settings, TrialError if all trials failed,
+    TimeLimitError if no epoch ended in time, and StorageError and EngineError if these failed.
     """
+    check_objective(objective)
     settings = SearchSettings(
         metric=metric,
         mode=mode,

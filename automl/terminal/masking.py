@@ -12,6 +12,9 @@ SHORTEST = (
 # Greedy up to the last @: a password may hold one that nobody escaped.
 _USER = re.compile(r"^([\w+.-]+://[^:/@?]*):(.+)@")
 _WITHIN = re.compile(r"([A-Za-z][\w+.-]*://[^:/@?\s'\"]*):([^\s'\"]+)@")
+# HOST:PORT with a user in front, as people type it; no part of a path, and not the slashes of a URL.
+_BARE_USER = re.compile(r"^([^:/@?\s]*):(?![/\\])(.+)@")
+_BARE = re.compile(r"(?<![\w/.:@+%-])([\w.+%-]*):(?![/\\])([^\s'\"]+)@(?=[\w\[])")
 _NAME = r"[\w.-]*(?:passw|passphrase|passwd|pwd|secret|token|credential|api_?key|access_?key)[\w.-]*"
 _QUERY = re.compile(rf"([?&;]{_NAME}=)([^&;#\s'\"]*)", re.IGNORECASE)
 
@@ -32,16 +35,20 @@ def mask_password(url: str) -> str:
 
 
 def mask_passwords(text: str) -> str:
-    """Return a text, such as a traceback, without the passwords of URLs in it and without those that are remembered.
+    """Return a text, such as a traceback, without the passwords in it and without those that are remembered.
+
+    Passwords are those of URLs, of `user:password@host` and of parameters such as `password=`.
 
     >>> mask_passwords("cannot reach 'postgresql://ann:secret@db/a'; try again")
     "cannot reach 'postgresql://ann:***@db/a'; try again"
+    >>> mask_passwords("no cluster at ann:secret@head:6379")
+    'no cluster at ann:***@head:6379'
     """
     for secret in sorted(_known, key=len, reverse=True):
         text = text.replace(secret, MASK)
-    if "://" not in text and "=" not in text:
-        return text
-    return _QUERY.sub(rf"\g<1>{MASK}", _WITHIN.sub(rf"\g<1>:{MASK}@", text))
+    if "@" in text:
+        text = _BARE.sub(rf"\g<1>:{MASK}@", _WITHIN.sub(rf"\g<1>:{MASK}@", text))
+    return _QUERY.sub(rf"\g<1>{MASK}", text) if "=" in text else text
 
 
 def remember_passwords(url: str) -> None:
@@ -51,7 +58,7 @@ def remember_passwords(url: str) -> None:
 
 def _passwords(url: str) -> set[str]:
     """Return the passwords in a URL that are long enough, as they are written there and in other ways."""
-    user = _USER.match(url)
+    user = _USER.match(url) or _BARE_USER.match(url)
     found = [*([user[2]] if user else []), *(value for _, value in _QUERY.findall(url))]
     plain = {form for secret in found for form in (secret, unquote(secret), unquote_plus(secret))}
     forms = {form for text in plain for form in (text, quote(text, safe=""), quote_plus(text))}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import struct
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +16,7 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 import optuna
 import pytest
 
+from automl.cli import dashboard_server
 from automl.cli.commands import dashboard
 from automl.cli.dashboard_access import Access, guarded, is_loopback, is_shared
 from automl.cli.dashboard_server import listen
@@ -159,3 +162,26 @@ def test_token_is_asked_for_where_others_could_open_the_page(monkeypatch: pytest
 )
 def test_loopback_addresses_are_known(host: str, own: bool) -> None:
     assert is_loopback(host) is own
+
+
+def test_client_that_goes_away_or_sends_nothing_costs_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(dashboard_server._Handler, "timeout", 0.2)
+    with _served(_access()) as request:
+        with socket.create_connection(("127.0.0.1", request.port)) as silent:
+            assert silent.recv(1) == b""  # closed by the server
+        rude = socket.create_connection(("127.0.0.1", request.port))
+        rude.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # a reset at the end
+        rude.sendall(b"GET / HT")
+        rude.close()
+        for line in (
+            b"nonsense",
+            b"GET /" + b"a" * 70_000 + b" HTTP/1.1",
+            b"GET / HTTP/9.9",
+            b"\xff\xfe\x00",
+        ):
+            with socket.create_connection(("127.0.0.1", request.port)) as other:
+                other.sendall(line + b"\r\n\r\n")
+        assert request("GET")[0] == 200
+    assert capfd.readouterr().err == ""

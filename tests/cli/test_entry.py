@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -92,6 +94,28 @@ def test_unexpected_error_is_one_line_and_exit_1(
     assert capsys.readouterr().err == "automl: unexpected ZeroDivisionError: by zero; --verbose shows where\n"
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        OSError(errno.ENOMEM, "Cannot allocate memory"),
+        ImportError("libx.so: failed to map segment from shared object"),
+        RuntimeError("can't start new thread"),
+    ],
+)
+def test_memory_that_ran_out_is_told_as_that(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("automl.review.studies.study_folders", broken)
+    assert main(["list"]) == 1
+    assert capsys.readouterr().err.startswith(
+        "automl: memory ran out: close other programs, or raise the limit"
+    )
+
+
 def test_ctrl_c_is_exit_130(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     def interrupted(_: object) -> None:
         raise KeyboardInterrupt
@@ -133,3 +157,40 @@ def test_password_is_masked_in_whatever_is_said_of_an_error(capsys: pytest.Captu
         said = capsys.readouterr()
         assert "s3:cret" not in said.err + said.out and "ann:***@127.0.0.1" in said.err
         assert ("Traceback" in said.err) == bool(flags)
+
+
+def test_odd_environment_is_no_trouble(tmp_path: Path) -> None:
+    """No assertions or docstrings, warnings as errors, a broken sitecustomize, plain ASCII and 10 columns at once."""
+    (tmp_path / "sitecustomize.py").write_text("raise RuntimeError('broken')")
+    path = os.pathsep.join((str(Path(__file__).parents[2]), str(tmp_path)))
+    odd = {
+        "PYTHONOPTIMIZE": "2",
+        "PYTHONWARNINGS": "error",
+        "PYTHONHASHSEED": "7",
+        "PYTHONUTF8": "0",
+        "LC_ALL": "C",
+    }
+    plain = {
+        "TERM": "dumb",
+        "NO_COLOR": "1",
+        "COLUMNS": "10",
+        "OMP_NUM_THREADS": "abc",
+        "CUDA_VISIBLE_DEVICES": "",
+    }
+    environment = {**os.environ, **odd, **plain, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+    for arguments, word in (
+        (["spaces"], "smoke"),
+        (["fit", "--help"], "--time-limit"),
+        (["list"], "studies"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", "automl", *arguments],
+            capture_output=True,
+            text=True,
+            env=environment,
+            cwd=tmp_path,
+        )
+        said = [
+            line for line in done.stderr.splitlines() if "sitecustomize" not in line and "broken" not in line
+        ]
+        assert (done.returncode, said) == (0, []) and word in done.stdout, (arguments, done)

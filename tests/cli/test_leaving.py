@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
+import json
 import os
+import pty
 import signal
 import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
 
@@ -13,6 +17,7 @@ import pytest
 
 from automl.cli import entry
 from automl.search.engines.ray import runtime
+from tests.photos import write_classes
 
 ROOT = Path(__file__).resolve().parents[2]
 STOPPED = "automl: stopped; resume with `automl resume digits --directory {}`"
@@ -61,6 +66,52 @@ def test_ctrl_c_in_set_up_is_one_line_and_leaves_nothing(tmp_path: Path, pause: 
     while (left := with_mark(str(tmp_path))) and time.monotonic() < until:
         time.sleep(0.2)
     assert left == []
+
+
+@pytest.mark.study
+def test_terminal_that_closes_ends_the_search_and_the_model_is_delivered(tmp_path: Path) -> None:
+    write_classes(tmp_path / "data", (15, 15))
+    search = [
+        "--n-trials",
+        "500",
+        "--epochs",
+        "2",
+        "--space",
+        "smoke",
+        "--pretrained",
+        "never",
+        "--img-size",
+        "32",
+    ]
+    options = ["--engine", "local", "--directory", str(tmp_path / "studies")]
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "automl", "fit", str(tmp_path / "data"), *search, *options],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "TERM": "dumb"},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+        preexec_fn=_as_in_a_terminal,
+    )
+    os.close(theirs)
+    try:
+        said = b""
+        while b"best val accuracy" not in said:
+            said += os.read(ours, 10_000)
+        os.close(ours)  # the window is closed: the system sends SIGHUP, and nothing can be printed any more
+        process.wait(120)
+    finally:
+        process.kill()
+    study = tmp_path / "studies" / "data"
+    result = json.loads((study / "result.json").read_text())
+    assert result["stopped"] == "search" and result["trials"]["total"] < 500
+    assert (study / "model" / "model.safetensors").is_file()
+
+
+def _as_in_a_terminal() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # where the tests run under nohup
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 def with_mark(mark: str) -> list[str]:

@@ -87,6 +87,7 @@ def test_options_are_read_from_text_as_flags_give_them() -> None:
             r"^study must be a name without path parts, got 'a/b'; set the folder with directory$",
         ),
         ({"storage": "db"}, r"^storage must be a database URL"),
+        ({"address": "ann:pw@head:1"}, r"^address must be auto or HOST:PORT, without a user or a password"),
         ({"img_size": 3}, r"^img_size must be 'auto' or a whole number of at least 8 pixels, got 3$"),
         ({"img_size": "big"}, r"^img_size must be 'auto'"),
         ({"space": 3}, r"^space must be the name of a search space, a YAML file or a dict, got 3$"),

@@ -1,12 +1,15 @@
 """`automl.tune`."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
+import torch
 
-from automl.errors import ConfigError, SpaceError
+from automl.errors import ConfigError, SpaceError, TrialError
 from automl.records import Config
 from automl.search.tune import tune
 
@@ -33,7 +36,7 @@ def run(**changes: Any) -> Any:
         "parallel": 2,
         "engine": "simulated",
     }
-    return tune(train, changes.pop("space", SPACE), **{**common, **changes})
+    return tune(changes.pop("objective", train), changes.pop("space", SPACE), **{**common, **changes})
 
 
 def test_dict_space_gives_the_documented_tables() -> None:
@@ -124,3 +127,80 @@ def test_number_that_no_float_holds_is_infinite() -> None:
         huge, SPACE, metric="loss", mode="min", max_epochs=2, n_trials=1, engine="simulated", policy="none"
     )
     assert found.best_value == 1.0
+
+
+async def asynchronous(config: Config) -> dict[str, float]:
+    return {"loss": 1.0}
+
+
+async def asynchronous_generator(config: Config) -> AsyncIterator[dict[str, float]]:
+    yield {"loss": 1.0}
+
+
+class Asynchronous:
+    async def __call__(self, config: Config) -> dict[str, float]:
+        return {"loss": 1.0}
+
+
+def two(config: Config, rows: int) -> Iterator[dict[str, float]]:
+    yield {"loss": float(rows)}
+
+
+@pytest.mark.parametrize(
+    ("objective", "told"),
+    [
+        (
+            asynchronous,
+            "must be an ordinary function or generator, got the asynchronous <function asynchronous",
+        ),
+        (asynchronous_generator, "must be an ordinary function or generator, got the asynchronous"),
+        (partial(asynchronous), "must be an ordinary function or generator, got the asynchronous"),
+        (Asynchronous(), "must be an ordinary function or generator, got the asynchronous"),
+        (train({"lr": 1.0}), "must be a function of a configuration, got <generator object train"),
+        (None, "must be a function of a configuration, got None: pass the function itself"),
+        (two, r"must take one argument, .* \(missing a required argument: 'rows'\): give the others with"),
+        (lambda: None, r"must take one argument, .* with the arguments \(\) \(too many positional"),
+    ],
+)
+def test_objective_that_cannot_be_called_is_refused_before_anything_runs(objective: Any, told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        run(objective=objective)
+
+
+@pytest.mark.parametrize(
+    "objective", [partial(two, rows=3), lambda config: train(config), lambda *configs: train(configs[0])]
+)
+def test_objective_that_takes_a_configuration_in_any_way_is_taken(objective: Any) -> None:
+    assert run(objective=objective, n_trials=1).best_value > 0.0
+
+
+@pytest.mark.parametrize(
+    ("returned", "told"),
+    [
+        (lambda: asynchronous({}), "must return an iterator of dicts .*, got <coroutine"),
+        (lambda: 0.5, "must return an iterator of dicts .*, got 0.5"),
+        (lambda: np.array(0.5), r"must return an iterator of dicts .*, got array\(0.5\)"),
+        (lambda: torch.tensor(0.5), r"must return an iterator of dicts .*, got tensor\(0.5"),
+        (lambda: (0.5, 1), "must give a dict of metrics, got 0.5"),
+        (lambda: np.zeros(3), r"must give a dict of metrics, got (np.float64\()?0.0"),
+        (lambda: iter([None]), "must give a dict of metrics, got None"),
+        (lambda: [["x" * 10_000]], r"must give a dict of metrics, got \['x{98}\.\.\. "),
+        (lambda: [{"loss": None}], "'loss' must be a number, but trial 0 reported None"),
+        (lambda: [{"loss": True}], "'loss' must be a number, but trial 0 reported True"),
+        (lambda: [{"loss": "0.5"}], "'loss' must be a number, but trial 0 reported '0.5'"),
+        (lambda: [{"loss": 1j}], "'loss' must be a number, but trial 0 reported 1j"),
+        (lambda: [{"loss": np.zeros(2)}], "'loss' must be a number, but trial 0 reported array"),
+        (lambda: [{"loss": 1.0, "seconds": 1j}], "'seconds' of an epoch must be a finite number .*, got 1j"),
+        (lambda: [{"loss": 1.0, "seconds": "soon"}], "'seconds' of an epoch must be .*, got 'soon'"),
+    ],
+)
+def test_what_is_no_report_is_told_in_one_sentence(returned: Any, told: str) -> None:
+    with pytest.raises(TrialError, match=told):
+        run(objective=lambda config: returned())
+
+
+@pytest.mark.parametrize(
+    "value", [np.array(0.5), np.float32(0.5), torch.tensor([0.5], requires_grad=True), np.array([[0.5]])]
+)
+def test_array_or_tensor_with_one_number_is_a_number(value: Any) -> None:
+    assert run(objective=lambda config: [{"loss": value}], n_trials=1, policy="none").best_value == 0.5

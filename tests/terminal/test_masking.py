@@ -62,3 +62,25 @@ def test_short_password_does_not_mask_parts_of_words() -> None:
 
 def test_message_of_an_error_holds_no_password() -> None:
     assert str(StudyError("no study at 'ftp://ann:secret@host/a'")) == "no study at 'ftp://ann:***@host/a'"
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("could not reach 'ann:s3cretZ@head:6379'", "could not reach 'ann:***@head:6379'"),
+        ("no address: ann:a@b:s3cretZ@head", "no address: ann:***@head"),
+        ("given: --address=:s3cretZ@[::1]:6379", "given: --address=:***@[::1]:6379"),
+        ("(ann%40b:s3cretZ@10.0.0.1)", "(ann%40b:***@10.0.0.1)"),
+        ("mail ann@host at 12:30, or see /tmp/u:pw@h/a", "mail ann@host at 12:30, or see /tmp/u:pw@h/a"),
+        ("the study of ann@host:/home/ann", "the study of ann@host:/home/ann"),
+        ("sqlite:////tmp/u:pw@h/study.db", "sqlite:////tmp/u:pw@h/study.db"),
+    ],
+)
+def test_password_is_masked_without_a_scheme_too(text: str, masked: str) -> None:
+    assert mask_passwords(text) == masked
+    assert mask_passwords(masked) == masked
+
+
+def test_password_without_a_scheme_is_remembered() -> None:
+    remember_passwords("ann:s3cret/Z@head:6379")
+    assert mask_passwords("not a number: 's3cret%2FZ'") == "not a number: '***'"

@@ -19,6 +19,7 @@ import numpy as np
 from automl.data.decoding.convert import ColourFound, Conversion, Findings
 from automl.data.decoding.pixel_range import PixelRange
 from automl.data.readers import Location, open_reader
+from automl.interrupt import SIGNALS
 from automl.records import Resize
 
 READY = "ready"
@@ -43,8 +44,9 @@ class WorkerSetup:
 
 def main() -> None:
     """Serve until the standard input ends, which also happens when the parent process is killed."""
-    # Ctrl-C reaches all processes of a terminal; only the parent handles it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl-C, a terminal that closes and batch systems reach all processes of a group; only the parent handles it.
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
     jobs, results = Connection(os.dup(0), writable=False), Connection(os.dup(1), readable=False)
     os.dup2(2, 1)  # keeps what a library prints out of the results
     with contextlib.suppress(BrokenPipeError, EOFError):  # the parent is gone

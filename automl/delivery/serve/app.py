@@ -11,7 +11,7 @@ from typing import Any
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, UploadFile
 
 from automl._version import __version__
 from automl.delivery.serve.batching import Batcher
@@ -102,11 +102,14 @@ def make_app(model: ServedModel, limits: Limits) -> App:
     @app.post("/predict", response_model=Predictions, openapi_extra=_BODY)
     async def predict(request: Request) -> Predictions:
         """Predict the labels or values of one or several images, sent as files named `images`."""
-        async with request.form(max_files=limits.most_images, max_fields=16) as form:
+        form = await _read_form(request, limits)
+        try:
             files = [part for part in form.getlist(_FIELD) if isinstance(part, UploadFile)]
             if not files:
                 raise HTTPException(400, f"send images as multipart/form-data files named {_FIELD!r}")
             return await scoring.predictions(files)
+        finally:
+            await form.close()
 
     @app.get("/health", response_model=Health)
     async def health() -> Health:
@@ -127,6 +130,14 @@ def make_app(model: ServedModel, limits: Limits) -> App:
     return guarded
 
 
+async def _read_form(request: Request, limits: Limits) -> FormData:
+    """Return the form of a request. Raises HTTPException for one whose text has no encoding that can be read."""
+    try:
+        return await request.form(max_files=limits.most_images, max_fields=16)
+    except ValueError as error:  # codecs that are named in the request raise UnicodeError and others
+        raise HTTPException(400, "the form cannot be read: its text must be UTF-8") from error
+
+
 class _Scoring:
     """Decodes the images of all requests in threads, and scores those that wait together."""
 
@@ -145,7 +156,7 @@ class _Scoring:
     async def predictions(self, files: Sequence[UploadFile]) -> Predictions:
         """Return the answer to a request. Raises HTTPException if none of its images can be read."""
         found = await asyncio.gather(*(self._scored(file) for file in files), return_exceptions=True)
-        return _described(self._model, [file.filename or "image" for file in files], list(found))
+        return _described(self._model, [_name(file) for file in files], list(found))
 
     async def _scored(self, file: UploadFile) -> Any:
         content = await file.read(self._limits.image_bytes + 1)
@@ -153,6 +164,11 @@ class _Scoring:
         loop = asyncio.get_running_loop()
         pixels = await loop.run_in_executor(self._decoding, self._model.pixels, content)
         return await self._batcher.score(pixels)
+
+
+def _name(file: UploadFile) -> str:
+    """Return the name that an image was sent with, as text that JSON can hold: a codec may give half a character."""
+    return (file.filename or "image").encode(errors="replace").decode()
 
 
 def _metadata(model: ServedModel, limits: Limits) -> Metadata:

@@ -15,6 +15,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 _DISCARDED = 2_000_000  # bytes of a refused request that are read
+_LONGEST_NUMBER = 18  # digits; Python refuses to read thousands of them
 _OPEN = ("/health",)  # answered without a token: a load balancer has none
 
 
@@ -72,7 +73,7 @@ class Guard:
             if not secrets.compare_digest(given.encode(), token.encode()):
                 return 401, "the token is missing: send the header 'Authorization: Bearer TOKEN'"
         length = headers.get("content-length", "0")
-        if not length.isdecimal() or int(length) > self._limits.most_bytes:
+        if not length.isdecimal() or len(length) > _LONGEST_NUMBER or int(length) > self._limits.most_bytes:
             return 413, self._too_large()
         return None
 

@@ -5,12 +5,15 @@ A short study often has no COMPLETE trial: the page would then show neither a be
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from collections.abc import Iterable
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from automl.review.dashboard.importance import importances
+from automl.review.dashboard.requests.checks import problem_of
 from automl.review.dashboard.snapshot import Snapshot
 from automl.review.dashboard.storage import DashboardStorage
 
@@ -18,9 +21,9 @@ if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 _STUDY = re.compile(r"/api/studies/(\d+)(/param_importances)?/?")
-_NUMBER_OF_NOTHING = re.compile(r"/\d{19,}")  # more than databases count to
 _ARTIFACT = re.compile(r"/artifacts/.*")
 _UPLOAD = re.compile(r"/api/artifacts/.*")
+_PLOT = re.compile(r"/api/studies/\d+/plot/.*")
 # A report is a page of its own: whatever is in it cannot ask this server for anything.
 _POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'unsafe-inline'; "
@@ -37,8 +40,14 @@ def translated(app: WSGIApplication, storage: DashboardStorage) -> WSGIApplicati
             number = storage.get_study_id_from_name(studies[0].study_name)
             start_response("302 Found", [("Location", f"/dashboard/studies/{number}")])
             return [b""]  # a list of one study is no choice
-        if _NUMBER_OF_NOTHING.search(path):
-            return _send(start_response, "404 Not Found", json.dumps({"reason": "not found"}).encode())
+        if not reading and _UPLOAD.fullmatch(path):
+            return _refuse(
+                start_response,
+                HTTPStatus.BAD_REQUEST,
+                "The files of a study are those that automl wrote: none can be added or removed.",
+            )
+        if (problem := problem_of(environ, storage)) is not None:
+            return _refuse(start_response, *problem)
         found = _STUDY.fullmatch(path) if reading else None
         snapshot = _snapshot(storage, int(found[1])) if found is not None else None
         if found is not None and snapshot is not None:
@@ -49,12 +58,9 @@ def translated(app: WSGIApplication, storage: DashboardStorage) -> WSGIApplicati
             if not storage.has_complete(snapshot.study_id):
                 return _study(app, snapshot, environ, start_response)
         if reading and _ARTIFACT.fullmatch(path):
-            return app(environ, _apart(start_response))
-        if not reading and _UPLOAD.fullmatch(path):
-            reason = {
-                "reason": "The files of a study are those that automl wrote: none can be added or removed."
-            }
-            return _send(start_response, "400 Bad Request", json.dumps(reason).encode())
+            return _artifact(app, environ, start_response)
+        if reading and _PLOT.fullmatch(path):
+            return _plot(app, environ, start_response)
         return app(environ, start_response)
 
     return answer
@@ -74,6 +80,26 @@ def _study(
             best = _trial(json.loads(earlier), number)
         document["best_trials"] = document["best_trials"] if best is None else [best]
         body = json.dumps(document).encode()
+    return _send(start_response, status, body, headers)
+
+
+def _artifact(
+    app: WSGIApplication, environ: WSGIEnvironment, start_response: StartResponse
+) -> Iterable[bytes]:
+    """Answer with an artifact, which other sites must not read (optuna-dashboard lets them)."""
+    status, headers, body = _ask(app, {**environ, "wsgi.errors": io.StringIO()})
+    if status.startswith("500"):  # it was listed, and its file is gone
+        return _refuse(start_response, HTTPStatus.NOT_FOUND, "this file cannot be read any more")
+    kept = [pair for pair in headers if pair[0].lower() != "access-control-allow-origin"]
+    more = [("Content-Security-Policy", _POLICY), ("X-Content-Type-Options", "nosniff")]
+    return _send(start_response, status, body, [*kept, *more])
+
+
+def _plot(app: WSGIApplication, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    """Answer with a diagram; Optuna draws some of certain studies only, and none without plotly."""
+    status, headers, body = _ask(app, environ)
+    if status.startswith("500"):
+        return _refuse(start_response, HTTPStatus.BAD_REQUEST, "this diagram cannot be drawn of this study")
     return _send(start_response, status, body, headers)
 
 
@@ -98,23 +124,16 @@ def _ask(app: WSGIApplication, environ: WSGIEnvironment) -> tuple[str, list[tupl
     return said[0], said[1], body
 
 
+def _refuse(start_response: StartResponse, status: HTTPStatus, reason: str) -> list[bytes]:
+    return _send(start_response, f"{status.value} {status.phrase}", json.dumps({"reason": reason}).encode())
+
+
 def _send(
     start_response: StartResponse, status: str, body: bytes, headers: list[tuple[str, str]] | None = None
 ) -> list[bytes]:
     kept = [pair for pair in headers or [("Content-Type", "application/json")] if pair[0] != "Content-Length"]
     start_response(status, [*kept, ("Content-Length", str(len(body)))])
     return [body]
-
-
-def _apart(start_response: StartResponse) -> StartResponse:
-    """Return a `start_response` for artifacts, which other sites must not read (optuna-dashboard lets them)."""
-
-    def send(status: str, headers: list[tuple[str, str]], error: Any = None, /) -> Any:
-        kept = [pair for pair in headers if pair[0].lower() != "access-control-allow-origin"]
-        more = [("Content-Security-Policy", _POLICY), ("X-Content-Type-Options", "nosniff")]
-        return start_response(status, [*kept, *more])
-
-    return send
 
 
 def _snapshot(storage: DashboardStorage, study_id: int) -> Snapshot | None:

@@ -184,3 +184,16 @@ def test_images_without_room_are_scanned_by_processes(root: Path, tmp_path: Path
     found = decode_all(open_source(root), Target(8, 3), None, _quiet, folder=tmp_path)
     assert found.findings.thumbs.any()
     assert threading.active_count() == 1 or all("decode" not in t.name for t in threading.enumerate())
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
+def test_signal_to_the_whole_group_is_left_to_the_parent(root: Path, tmp_path: Path, number: int) -> None:
+    """A terminal that closes, or a batch system, tells all processes at once."""
+    ours = _children()
+
+    def shout(done: int, total: int) -> None:
+        for child in _children() - ours:
+            os.kill(child, number)
+
+    found = decode_all(open_source(root), Target(8, 3), _mapped(tmp_path, N), shout, folder=tmp_path)
+    assert isinstance(found.findings.thumbs, np.memmap) and len(found.reasons) == 2

@@ -186,6 +186,11 @@ def chunks(n: int) -> Iterator[bytes]:
     yield from (b"x" * 100_000 for _ in range(n))
 
 
+def _form(charset: str, name: str) -> tuple[str, str, bytes, dict[str, str]]:
+    body, kind = multipart([(name, b"no image")])
+    return "POST", "/predict", body, {"Content-Type": f"{kind}; charset={charset}"}
+
+
 HOSTILE: list[tuple[str, Callable[[Client], tuple[int, Any]], int, str]] = [
     ("another host", lambda to: to.send("GET", "/health", headers={"Host": "evil.example"}), 400, "not at"),
     ("a bomb", lambda to: to.predict([("bomb.png", bomb())]), 422, "too many pixels"),
@@ -218,6 +223,15 @@ HOSTILE: list[tuple[str, Callable[[Client], tuple[int, Any]], int, str]] = [
         "3 MB at most",
     ),
     ("another method", lambda to: to.send("GET", "/predict"), 405, ""),
+    ("a codec that reads nothing", lambda to: to.send(*_form("undefined", "a.png")), 400, "must be UTF-8"),
+    (
+        "half a character",
+        lambda to: to.send(*_form("unicode_escape", r"\ud800.png")),
+        422,
+        "?.png: not an image",
+    ),
+    ("a long path", lambda to: to.send("GET", "/" + "a" * 60_000), 404, ""),
+    ("no UTF-8 in the path", lambda to: to.send("GET", "/%ff%00..%2f..%2fetc%2fpasswd"), 404, ""),
 ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,15 @@ def test_artifact_is_a_page_of_its_own_that_other_sites_cannot_read(finished: Pa
     assert (status, body) == ("200 OK", b"<!doctype html><title>report</title>")
     assert "Access-Control-Allow-Origin" not in headers
     assert "sandbox" in headers["Content-Security-Policy"]
+
+
+def test_artifact_whose_file_is_gone_is_not_found(finished: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(finished, tmp_path / "leaves"))
+    app = _application(f"sqlite:///{copy / 'study.db'}", lambda _: read_study(copy))
+    listed = json.loads(ask(app, "/api/studies/1?after=0")[2])["artifacts"]
+    report = next(each["artifact_id"] for each in listed if each["filename"] == "report.html")
+    (copy / "report.html").unlink()
+    assert ask(app, f"/artifacts/1/{report}")[0] == "404 Not Found"
 
 
 @pytest.mark.parametrize("method", ["POST", "DELETE"])

@@ -235,6 +235,16 @@ def test_objective_that_cannot_travel_is_refused(runtime: RayRuntime, tmp_path: 
     with pytest.raises(ConfigError, match="objective cannot be pickled, as Ray needs"):
         run(runtime, locked, tmp_path)
 
+    class Silent:
+        def __reduce__(self) -> str:
+            raise ValueError  # as objects of C libraries do
+
+        def __call__(self, config: Config) -> Iterator[dict[str, float]]:
+            return climb(config)
+
+    with pytest.raises(ConfigError, match=r"cannot be pickled, as Ray needs: .* \(ValueError\)"):
+        run(runtime, Silent(), tmp_path)
+
 
 def lost_once(config: Config, *, folder: Path) -> Any:
     """The process of each trial's third round dies, the first time."""

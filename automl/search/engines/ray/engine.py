@@ -9,10 +9,9 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from importlib import import_module
-from pickle import PickleError
 from typing import Any
 
-from automl.errors import ConfigError, EngineError
+from automl.errors import ConfigError, EngineError, reason_of
 from automl.log import get_logger
 from automl.search.control.coordinator import Coordinator
 from automl.search.engines.base import Clock
@@ -176,8 +175,8 @@ def _check_pickles(objective: Objective) -> None:
     cloudpickle: Any = import_module("ray.cloudpickle")
     try:
         cloudpickle.dumps(objective)
-    except (TypeError, AttributeError, PickleError) as error:
+    except Exception as error:  # whatever the code of a stranger's object raises
         raise ConfigError(
-            f"the objective cannot be pickled, as Ray needs: {objective!r} ({str(error).splitlines()[0]}); "
+            f"the objective cannot be pickled, as Ray needs: {objective!r} ({reason_of(error)}); "
             "define it in a module, or use engine='local'"
         ) from error

@@ -1,0 +1,1 @@
+"""Requests to the dashboard, as they may come from anybody."""
