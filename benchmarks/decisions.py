@@ -69,7 +69,7 @@ def without_timing() -> None:
     from automl.training import speed_probe
     from automl.training.hardware.autotune import Autotune
 
-    speed_probe.has_bf16 = lambda device: False
+    vars(speed_probe)["has_bf16"] = lambda device: False
     Autotune.best = property(lambda self: 0)  # type: ignore[assignment]  # a method is replaced
     Autotune._next = lambda self: 0  # type: ignore[method-assign]  # as well
 

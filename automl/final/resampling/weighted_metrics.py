@@ -35,7 +35,7 @@ def weighted(name: str, targets: np.ndarray, scores: np.ndarray, task: Task, wei
         return OF_COUNTS[name](weights @ (true * taken), weights @ true, weights @ taken)
     if name in _OF_ROWS:
         found = (weights @ _OF_ROWS[name](targets, scores)) / weights.sum(axis=1)
-        return np.sqrt(found) if name == "rmse" else found
+        return np.asarray(np.sqrt(found) if name == "rmse" else found)
     return _OTHERS[name](targets, scores, weights)
 
 
@@ -45,14 +45,14 @@ def is_ranked(name: str) -> bool:
 
 
 def _balanced_accuracy(right: Array, true: Array, taken: Array) -> Array:
-    recall = np.divide(right, true, out=np.zeros_like(right), where=true > 0)
+    recall = _ratio(right, true, 0.0)
     return np.asarray(recall.sum(axis=1) / (true > 0).sum(axis=1))
 
 
 def _f1(right: Array, true: Array, taken: Array) -> Array:
     """Return the mean over the classes that occur in labels or predictions."""
     both = true + taken
-    each = np.divide(2 * right, both, out=np.zeros_like(right), where=both > 0)
+    each = _ratio(2 * right, both, 0.0)
     return np.asarray(each.sum(axis=1) / (both > 0).sum(axis=1))
 
 
@@ -68,7 +68,7 @@ def _f1_of_labels(targets: np.ndarray, scores: np.ndarray, weights: Array) -> Ar
     taken = to_labels(scores, "multilabel")
     both = weights @ (targets + taken)
     right = weights @ (targets * taken).astype(np.float64)
-    return np.asarray(np.divide(2 * right, both, out=np.zeros_like(right), where=both > 0).mean(axis=1))
+    return np.asarray(_ratio(2 * right, both, 0.0).mean(axis=1))
 
 
 def _r2(targets: np.ndarray, scores: np.ndarray, weights: Array) -> Array:
@@ -87,7 +87,7 @@ def _average_precision(targets: np.ndarray, scores: np.ndarray, weights: Array) 
     each = np.stack([_step_area(*column, drawn) for column in _columns(targets, scores)])
     present = np.isfinite(each)
     sums, counts = np.where(present, each, 0.0).sum(axis=0), present.sum(axis=0)
-    return np.divide(sums, counts, out=np.full(len(sums), np.nan), where=counts > 0)
+    return _ratio(sums, counts, np.nan)
 
 
 def _step_area(target: np.ndarray, score: np.ndarray, drawn: Array) -> Array:
@@ -102,8 +102,8 @@ def _step_area(target: np.ndarray, score: np.ndarray, drawn: Array) -> Array:
     seen = drawn[order].cumsum(axis=0)[last[places]]
     found = positive.cumsum(axis=0)
     at_last = found[np.searchsorted(places, last[places], side="right") - 1]
-    area = (positive * np.divide(at_last, seen, out=np.zeros_like(seen), where=seen > 0)).sum(axis=0)
-    return np.divide(area, found[-1], out=np.full(len(area), np.nan), where=found[-1] > 0)
+    area = (positive * _ratio(at_last, seen, 0.0)).sum(axis=0)
+    return _ratio(area, found[-1], np.nan)
 
 
 def _roc_auc(targets: np.ndarray, scores: np.ndarray, weights: Array) -> Array:
@@ -124,7 +124,7 @@ def _rank_area(target: np.ndarray, score: np.ndarray, drawn: Array) -> Array:
     np.cumsum(drawn[order] * ~known[:, None], axis=0, out=negatives[1:])
     below = (negatives[first[known]] + negatives[last[known] + 1]) / 2
     pairs = positive.sum(axis=0) * negatives[-1]
-    return np.divide((positive * below).sum(axis=0), pairs, out=np.full(len(pairs), np.nan), where=pairs > 0)
+    return _ratio((positive * below).sum(axis=0), pairs, np.nan)
 
 
 def _tied(ordered: np.ndarray) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
@@ -139,6 +139,13 @@ def _columns(targets: np.ndarray, scores: np.ndarray) -> list[tuple[np.ndarray, 
     """Return targets of 0 and 1 and scores of each output."""
     known = np.eye(scores.shape[1])[targets] if targets.ndim == 1 else targets
     return list(zip(known.T, scores.T, strict=True))
+
+
+def _ratio(above: Array, below: Array, otherwise: float) -> Array:
+    """Return the quotient, and `otherwise` where the divisor is 0."""
+    found = np.full(np.shape(above), otherwise)
+    np.divide(above, below, out=found, where=below > 0)
+    return found
 
 
 def _losses(targets: np.ndarray, scores: np.ndarray) -> Array:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
 from torch import nn
 
+from automl.pipeline.plan.limits.asked import Asked
+from automl.pipeline.plan.limits.fitting import Fitting
 from automl.pipeline.plan.limits.head_in_time import head_configs, largest_in_time, size_in_words
 from automl.records import Config
+from tests.pipeline.plan.test_epoch_cost import INFO
 
 RESNET = {"model": "resnet18", "pretrained": True, "size": 224}
 
@@ -23,7 +29,7 @@ def test_images_are_as_small_as_the_time_for_the_test_needs(
 
     def row_seconds(_: nn.Module, config: Config) -> float:
         seen.append(config["size"])
-        return seconds_at_224 / 100 * (config["size"] / 224) ** 2
+        return seconds_at_224 / 100 * float(config["size"] / 224) ** 2
 
     found = largest_in_time(
         head_configs(RESNET, None),
@@ -62,9 +68,13 @@ def test_without_time_at_any_size_there_is_no_network_and_a_sentence() -> None:
 
 
 def test_sizes_begin_with_the_largest_that_keeps_the_limits_of_the_model() -> None:
-    kept = head_configs(RESNET, lambda config: config["size"] <= 160)
+    class Largest(Fitting):
+        def __call__(self, config: Mapping[str, Any]) -> bool:
+            return bool(config["size"] <= self.threads)
+
+    kept = head_configs(RESNET, Largest(Asked(), INFO, (), threads=160, device="cpu"))
     assert [config["size"] for config in kept] == [160, 128, 96]
-    assert head_configs(RESNET, lambda config: False) == []
+    assert head_configs(RESNET, Largest(Asked(), INFO, (), threads=0, device="cpu")) == []
     one_size = {**RESNET, "model": "resmlp_12_224"}
     assert [config["size"] for config in head_configs(one_size, None)] == [224]
     patches_of_14 = {**RESNET, "model": "vit_small_patch14_reg4_dinov2"}
