@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -74,8 +74,8 @@ class FeatureHeads:
         """Fit a head on the features of a network until the moment `until`.
 
         The result is timm's network `config["model"]` with these weights, and the head as its classifier. With less
-        time, fewer random rows are read, and no mirror images. `model` is the network, if the caller has built it with
-        the same `model_arguments`.
+        time, fewer random rows are read, and no mirror images; where classes are balanced, they take turns. `model` is
+        the network, if the caller has built it with the same `model_arguments`.
         Returns None if the score is not finite, no row could be read in time, or its scores are not linear in its
         features. Raises ModelError for weights that cannot be used.
         The strength of the penalty is chosen by the loss, whatever the metric. Folds are fitted with the same strength.
@@ -127,6 +127,11 @@ class FeatureHeads:
             of_folds=tuple(layers[1 : crossed.folds]) if crossed is not None and ranked.by_folds else (),
         )
 
+    @property
+    def _in_turns(self) -> bool:
+        """Whether classes count alike, so that of few rows those of rare classes come first."""
+        return self.balance != "none" and self.splits.info.task == "classification"
+
     def _read(self, network: _Network, until: Moment) -> tuple[Features, Features] | None:
         """Return the features of training and validation rows; None if there are none, or some are not finite."""
         frozen = FrozenNetwork(
@@ -137,13 +142,18 @@ class FeatureHeads:
         with frozen:
             reader = FeatureReader(frozen, network.info, cache, facts, self.device)
             end = Moment.now().later(READING_SHARE * until.left())
-            read = reader.read(self.splits, until=end, seed=self.seed, views=self.views)
+            read = reader.read(
+                self.splits, until=end, seed=self.seed, views=self.views, in_turns=self._in_turns
+            )
         if read is None or not all(np.isfinite(part.values).all() for part in read):
             return None
         return read
 
     def _fitter(self, train: Features, info: DatasetInfo, until: Moment) -> _Fitter:
         """Choose the strength of the penalty, and the views, by standardised training rows."""
+        if self._in_turns and len(train) < self.splits.train.n:  # classes weigh by the rows that were read
+            counts = np.bincount(train.targets.numpy(), minlength=len(info.class_counts))
+            info = replace(info, class_counts=tuple(counts.tolist()))
         problem, choosing = Problem.of(info, self.balance), Moment.now().later(CHOOSING_SHARE * until.left())
         choice = choose(train, problem, until=choosing, threads=self.threads, seed=self.seed)
         return _Fitter(problem, choice, until)

@@ -68,17 +68,19 @@ class FeatureReader:
         self._cache, self._facts = cache, facts
 
     def read(
-        self, splits: SearchSplits, *, until: Moment, seed: int, views: int = 2
+        self, splits: SearchSplits, *, until: Moment, seed: int, views: int = 2, in_turns: bool = False
     ) -> tuple[Features, Features] | None:
         """Return features of training rows and of validation rows.
 
-        Rows are taken in random order until the moment `until`, at least a batch of each part. Mirror images come
-        afterwards; if there is no time for all of them, there is one view. Returns None for a network that does not
-        end in its classifier.
+        Rows are taken in random order until the moment `until`, at least a batch of each part; with `in_turns`, the
+        classes of training rows take turns, so that few rows hold all of a rare one. Mirror images come afterwards; if
+        there is no time for all of them, there is one view. Returns None for a network that does not end in its
+        classifier.
         """
-        chosen = [
-            _drawn(rows, most, seed) for rows, most in ((splits.val, MOST_VAL), (splits.train, MOST_TRAIN))
-        ]
+        train = _drawn(splits.train, seed)
+        if in_turns:
+            train = _class_by_class(splits.train, train)
+        chosen = [_drawn(splits.val, seed)[:MOST_VAL], train[:MOST_TRAIN]]
         parts = list(zip((splits.val, splits.train), chosen, strict=True))
         if not self._prepare(parts, until):
             return None
@@ -178,10 +180,20 @@ class FeatureReader:
         return {**self._facts, "precision": precision, "mirrored": mirrored}
 
 
-def _drawn(rows: Rows, most: int, seed: int) -> _Index:
-    """Return at most `most` rows in random order."""
+def _drawn(rows: Rows, seed: int) -> _Index:
+    """Return the rows in random order."""
     index = np.load(rows.index)
-    return np.asarray(index[np.random.default_rng([seed, len(index)]).permutation(len(index))[:most]])
+    return np.asarray(index[np.random.default_rng([seed, len(index)]).permutation(len(index))])
+
+
+def _class_by_class(rows: Rows, order: _Index) -> _Index:
+    """Return the rows so that the classes (n,) take turns while they last."""
+    labels = np.load(rows.targets, mmap_mode="r")[order]
+    turn = np.empty(len(order), dtype=np.int64)
+    for label in np.unique(labels):
+        own = np.flatnonzero(labels == label)
+        turn[own] = np.arange(len(own))
+    return order[np.argsort(turn, kind="stable")]
 
 
 def _targets(rows: Rows, chosen: _Index) -> Tensor:
