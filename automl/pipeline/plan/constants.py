@@ -100,6 +100,9 @@ FEATURES_FIRST, FEATURES_FIRST_SHARE = 15.0, 0.4
 LARGEST_HEAD = 288
 # Of the time that scoring the head on the holdout would leave: at most this share, and no head with fewer seconds left.
 FEATURES_OF_SPARE, FEATURES_LEAST = 0.7, 4.0
+# Of the time left: the most that the test of a head may take, and all that its features take if its images are smaller
+# than the weights want.
+TESTED_SHARE = 0.5
 # With fewer validation rows, heads are compared by cross-validation: so many folds, so often, if the rows of both parts
 # are at most the last number; else once. Decision 0106.
 FEW_VAL, HEAD_FOLDS, HEAD_REPEATS, REPEATED_ROWS = 200, 5, 3, 1500

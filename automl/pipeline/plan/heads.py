@@ -43,6 +43,7 @@ from automl.pipeline.plan.constants import (
 )
 from automl.pipeline.plan.limits.apply import HEAD_ON_PIXELS
 from automl.pipeline.plan.limits.head_in_time import (
+    Rows,
     TimedNetwork,
     head_configs,
     largest_in_time,
@@ -57,6 +58,7 @@ from automl.spaces.architectures.families import capabilities
 from automl.spaces.narrow import choices_of
 from automl.torch_setup import set_threads
 from automl.training.heads import FeatureHeads, Head, fit_linear_head
+from automl.training.heads.features import MOST_TRAIN, MOST_VAL
 from automl.training.models.build import input_size, model_arguments
 from automl.training.models.complexity import PARAMS, parameters
 from automl.training.models.finetune import (
@@ -210,7 +212,7 @@ def _on_pixels(context: Context, basis: Basis) -> Iterator[Head]:
 
 
 def _on_features(context: Context, basis: Basis) -> Iterator[tuple[str, Head, float]]:
-    """Yield names and heads on frozen features, of the best network first, and what scoring a row takes with each.
+    """Yield names and heads on frozen features, the best network first, and what scoring a row takes with each.
 
     Transformers come again at the end, with the other way of pooling, if the space searches it. There is no head whose
     test would not fit into the time: a pretrained network at its own size may take a hundred times as long for it as
@@ -249,7 +251,11 @@ def _on_features(context: Context, basis: Basis) -> Iterator[tuple[str, Head, fl
             if network is None:
                 most = capabilities(model).macs
                 continue
-            seconds = min(seconds, FEATURES_OF_SPARE * timed.spare)
+            scoring = basis.splits.info.n_holdout * timed.row_seconds
+            spare = (context.clock.remaining() or 0.0) - measured_closing(
+                slowdown=slowdown(), scoring=scoring
+            )
+            seconds = min(seconds, FEATURES_OF_SPARE * spare)
         head = fitter.fit(weights, chosen, until=Moment.now().later(seconds), model=network)
         if head is None:
             context.observer.note(
@@ -268,12 +274,17 @@ def _in_time(configs: Sequence[Config], context: Context, basis: Basis, weights:
         return load_model(weights, model_arguments(Recipe.from_config(config), info, weights))
 
     if context.clock.remaining() is None:
-        return TimedNetwork(configs[0], load(configs[0]), 0.0, math.inf)
-    slower = slowdown()
+        return TimedNetwork(configs[0], load(configs[0]), 0.0)
+    slower, n = slowdown(), basis.splits.info
+    rows = Rows(read=min(n.n_train, MOST_TRAIN) + min(n.n_val, MOST_VAL), scored=n.n_holdout)
 
-    def spare(seconds: float) -> float:
-        scoring = basis.splits.info.n_holdout * seconds
-        return (context.clock.remaining() or 0.0) - measured_closing(slowdown=slower, scoring=scoring)
+    def fits(config: Config, seconds: float) -> bool:
+        return rows.fit(
+            seconds,
+            remaining=context.clock.remaining() or 0.0,
+            closing=measured_closing(slowdown=slower, scoring=n.n_holdout * seconds),
+            smaller=config is not configs[0],
+        )
 
     return largest_in_time(
         configs,
@@ -281,7 +292,7 @@ def _in_time(configs: Sequence[Config], context: Context, basis: Basis, weights:
         row_seconds=lambda network, config: _row_seconds(
             network, input_size(Recipe.from_config(config), info), basis
         ),
-        spare=spare,
+        fits=fits,
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from automl.pipeline.plan.constants import FEATURES_LEAST, WEIGHTS_AT
+from automl.pipeline.plan.constants import FEATURES_LEAST, TESTED_SHARE, WEIGHTS_AT
 from automl.pipeline.plan.limits.fitting import Fitting
 from automl.records import Config
 from automl.spaces.architectures.families import capabilities
@@ -15,15 +15,32 @@ from automl.spaces.architectures.families import capabilities
 
 @dataclass(frozen=True)
 class TimedNetwork:
-    """The network of a head, and what scoring a row with it takes in seconds; `spare` are left beside the test.
+    """The network of a head, and what scoring a row with it takes in seconds.
 
-    `network` is None if no size fits; `config` and the seconds are then those of the last one that was measured.
+    `network` is None if no size fits; the others are then those of the last size that was measured.
     """
 
     config: Config
     network: nn.Module | None
     row_seconds: float
-    spare: float
+
+
+@dataclass(frozen=True)
+class Rows:
+    """How many rows the features of a head are of, and how many its test has."""
+
+    read: int
+    scored: int
+
+    def fit(self, row_seconds: float, *, remaining: float, closing: float, smaller: bool) -> bool:
+        """Return whether the time holds a head: what `closing` takes, its test included, leaves half of it.
+
+        Images `smaller` than the weights want are worth it if features of all rows and the test take half of the time
+        at most: training from scratch does better with the rest.
+        """
+        if remaining - closing < max(FEATURES_LEAST, (1.0 - TESTED_SHARE) * remaining):
+            return False
+        return not smaller or (self.read + self.scored) * row_seconds <= TESTED_SHARE * remaining
 
 
 def head_configs(config: Config, fitting: Fitting | None) -> list[Config]:
@@ -44,25 +61,23 @@ def largest_in_time(
     *,
     load: Callable[[Config], nn.Module],
     row_seconds: Callable[[nn.Module, Config], float],
-    spare: Callable[[float], float],
+    fits: Callable[[Config, float], bool],
 ) -> TimedNetwork:
-    """Return the first of `configs`, of one network and falling sizes, whose test leaves FEATURES_LEAST seconds.
+    """Return the first of `configs`, of one network and falling sizes, that `fits` by its seconds for a row.
 
-    `spare(row_seconds)` are the seconds beside the test. A size that would not fit by the pixels of the one that was
-    measured before is passed over.
+    A size that would not fit by the pixels of the one that was measured before is passed over.
     """
     found: TimedNetwork | None = None
     for config in configs:
         if found is not None:
             pixels = (config["size"] / found.config["size"]) ** 2
-            if spare(pixels * found.row_seconds) < FEATURES_LEAST:
+            if not fits(config, pixels * found.row_seconds):
                 continue
         network = load(config)
         seconds = row_seconds(network, config)
-        left = spare(seconds)
-        found = TimedNetwork(config, network if left >= FEATURES_LEAST else None, seconds, left)
-        if found.network is not None:
-            break
+        if fits(config, seconds):
+            return TimedNetwork(config, network, seconds)
+        found = TimedNetwork(config, None, seconds)
     assert found is not None  # the first one is always measured
     return found
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from automl.pipeline.plan.limits.asked import Asked
 from automl.pipeline.plan.limits.fitting import Fitting
-from automl.pipeline.plan.limits.head_in_time import head_configs, largest_in_time, size_in_words
+from automl.pipeline.plan.limits.head_in_time import Rows, head_configs, largest_in_time, size_in_words
 from automl.records import Config
 from tests.pipeline.plan.test_epoch_cost import INFO
 
@@ -21,24 +21,21 @@ RESNET = {"model": "resnet18", "pretrained": True, "size": 224}
     ("seconds_at_224", "size", "measured"),
     [(1.0, 224, [224]), (9.0, 160, [224, 160]), (15.0, 128, [224, 128]), (29.0, 96, [224, 96])],
 )
-def test_images_are_as_small_as_the_time_for_the_test_needs(
-    seconds_at_224: float, size: int, measured: list[int]
-) -> None:
-    """A hundred test images, ten seconds: four of them must be left."""
+def test_images_are_as_small_as_the_time_needs(seconds_at_224: float, size: int, measured: list[int]) -> None:
     seen: list[int] = []
 
     def row_seconds(_: nn.Module, config: Config) -> float:
         seen.append(config["size"])
-        return seconds_at_224 / 100 * float(config["size"] / 224) ** 2
+        return seconds_at_224 * float(config["size"] / 224) ** 2
 
     found = largest_in_time(
         head_configs(RESNET, None),
         load=lambda config: nn.Identity(),
         row_seconds=row_seconds,
-        spare=lambda seconds: 10.0 - 100 * seconds,
+        fits=lambda config, seconds: seconds <= 6.0,
     )
     assert (found.config["size"], seen) == (size, measured)
-    assert found.network is not None and found.spare >= 4.0
+    assert found.network is not None and found.row_seconds <= 6.0
     said = size_in_words(RESNET, found, "resnet18.a1_in1k", 100)
     assert (
         said == "" if size == 224 else f"gets images of {size} px, as scoring the holdout at 224 px" in said
@@ -46,11 +43,12 @@ def test_images_are_as_small_as_the_time_for_the_test_needs(
 
 
 def test_a_size_that_is_slower_than_its_pixels_say_is_passed_over() -> None:
+    slow = {224: 9.0, 160: 8.0, 128: 2.0}
     found = largest_in_time(
         head_configs(RESNET, None),
         load=lambda config: nn.Identity(),
-        row_seconds=lambda _, config: {224: 0.09, 160: 0.08, 128: 0.02}[config["size"]],
-        spare=lambda seconds: 10.0 - 100 * seconds,
+        row_seconds=lambda _, config: slow[config["size"]],
+        fits=lambda config, seconds: seconds <= 6.0,
     )
     assert found.config["size"] == 128 and found.network is not None
 
@@ -60,11 +58,22 @@ def test_without_time_at_any_size_there_is_no_network_and_a_sentence() -> None:
         head_configs(RESNET, None),
         load=lambda config: nn.Identity(),
         row_seconds=lambda _, config: 1.0,
-        spare=lambda seconds: 10.0 - 100 * seconds,
+        fits=lambda config, seconds: False,
     )
     assert found.network is None
     said = size_in_words(RESNET, found, "resnet18.a1_in1k", 100)
     assert said.startswith("No linear head on features of resnet18.a1_in1k: ") and "100 s at 224 px" in said
+
+
+@pytest.mark.parametrize(
+    ("row_seconds", "smaller", "expected"),
+    [(0.01, False, True), (0.08, False, True), (0.1, False, False), (0.02, True, True), (0.03, True, False)],
+)
+def test_smaller_images_need_time_for_all_rows(row_seconds: float, smaller: bool, expected: bool) -> None:
+    """600 rows to read, 200 of the test, 40 s: the own size may read a part of the rows."""
+    closing = 3.0 + 200 * row_seconds
+    rows = Rows(read=600, scored=200)
+    assert rows.fit(row_seconds, remaining=40.0, closing=closing, smaller=smaller) is expected
 
 
 def test_sizes_begin_with_the_largest_that_keeps_the_limits_of_the_model() -> None:
