@@ -77,10 +77,10 @@ class FeatureReader:
         there is no time for all of them, there is one view. Returns None for a network that does not end in its
         classifier.
         """
-        train = _drawn(splits.train, seed)
+        order = _drawn(splits.train, seed)
         if in_turns:
-            train = _class_by_class(splits.train, train)
-        chosen = [_drawn(splits.val, seed)[:MOST_VAL], train[:MOST_TRAIN]]
+            order = _class_by_class(splits.train, order)
+        chosen = [_drawn(splits.val, seed)[:MOST_VAL], order[:MOST_TRAIN]]
         parts = list(zip((splits.val, splits.train), chosen, strict=True))
         if not self._prepare(parts, until):
             return None
