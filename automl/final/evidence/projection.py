@@ -22,29 +22,42 @@ from automl.search.storage.reader import StoredTrial
 RECENT = 1 / 8  # of a trial's work: earlier rounds show how the learning rate warms up
 STEEPEST = 0.6  # of a loss by the work; steeper curves flatten before long
 COMPARABLE = 0.5  # of the longest trial of its kind: shorter ones do not stand for it
+# What a curve of one point is expected to do, from scratch and from weights: the middle of exponents that were measured
+# between the first round of trials and the end of retrains. Decision 90.
+USUAL_FROM_SCRATCH, USUAL_FROM_WEIGHTS = 0.4, 0.25
 
 
 @dataclass(frozen=True)
 class Projected:
-    """A trial that stands for its kind: its last `value`, and the one that `times` its work would reach."""
+    """A trial that stands for its kind: its last `value`, and the one that `times` its work would reach.
+
+    A curve of one point promises nothing: `projected` is its value. `expected` is what such curves usually reach, by
+    which kinds are compared; for others it is `projected`.
+    """
 
     trial: int
     value: float
     times: float
     projected: float
+    expected: float
 
 
-def project(work: Sequence[float], values: Sequence[float], times: float, metric: str) -> float:
+def project(
+    work: Sequence[float], values: Sequence[float], times: float, metric: str, *, usual: float = 0.0
+) -> float:
     """Return the value of `metric` that a training would reach with `times` the work that it has done.
 
     `work` (any unit, cumulative) and `values` have an entry for each round. The loss, which is 1 - value for metrics to
-    maximise, is fitted as a power of the work, with an exponent from 0 to 0.6. Returns the last value of a curve
-    with fewer than two finite points, and NaN for one with none.
+    maximise, is fitted as a power of the work, with an exponent from 0 to 0.6. For a curve with one finite point, it is
+    `usual`; without a point, the result is NaN.
     """
     points = [(w, v) for w, v in zip(work, values, strict=True) if math.isfinite(v) and w > 0.0]
-    if len(points) < 2:
-        return points[-1][1] if points else math.nan
+    if not points:
+        return math.nan
     down = METRICS[metric].mode == "max"
+    if len(points) == 1:
+        value, left = points[0][1], max(times, 1e-6) ** -usual
+        return (value + (1.0 - value) * (1.0 - left)) if down else value * left
     known = [(w, max(1e-4, 1.0 - v if down else v)) for w, v in points if w >= RECENT * points[-1][0]]
     x, y = (np.log(np.array(part)) for part in zip(*known, strict=True))
     spread = float(((x - x.mean()) ** 2).sum())
@@ -61,12 +74,14 @@ def best_of_kinds(
     times: Callable[[StoredTrial], float],
     metric: str,
     work: Callable[[StoredTrial], Sequence[float]],
+    usual: Callable[[StoredTrial], float] = lambda trial: 0.0,
 ) -> dict[Hashable, Projected]:
     """Return for each kind of training its best trial, with what the curve promises.
 
-    `times(trial)` is the work of the retrain by that of the trial, `work(trial)` the trial's own by its rounds. A trial
-    stands for its kind if it did at least half as much as the longest of it, was scored on as many validation rows as
-    any that did, and no other such trial has a better value. Kinds without a value are absent.
+    `times(trial)` is the work of the retrain by that of the trial, `work(trial)` the trial's own by its rounds, and
+    `usual(trial)` the exponent that is expected of a curve of one point. A trial stands for its kind if it did at least
+    half as much as the longest of it, was scored on as many validation rows as any that did, and no other such trial
+    has a better value. Kinds without a value are absent.
     """
     sign = 1.0 if METRICS[metric].mode == "max" else -1.0
     found: dict[Hashable, Projected] = {}
@@ -84,7 +99,9 @@ def best_of_kinds(
         spent = np.cumsum(work(best)).tolist()
         values = [report.value for report in best.reports]
         ratio = times(best)
-        found[name] = Projected(best.number, values[-1], ratio, project(spent, values, ratio, metric))
+        promised = project(spent, values, ratio, metric)
+        expected = project(spent, values, ratio, metric, usual=usual(best))
+        found[name] = Projected(best.number, values[-1], ratio, promised, expected)
     return found
 
 

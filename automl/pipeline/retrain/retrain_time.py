@@ -12,7 +12,7 @@ from torch import nn
 from automl import machine
 from automl.final.evidence.delivery import TooFew, TooShort
 from automl.final.evidence.earlier import Earlier
-from automl.final.evidence.projection import best_of_kinds
+from automl.final.evidence.projection import USUAL_FROM_SCRATCH, USUAL_FROM_WEIGHTS, best_of_kinds
 from automl.final.retrain import Retrained
 from automl.final.scoring import seconds_per_image
 from automl.pipeline.plan.budget import closing_seconds, measured_closing, retrain_epochs
@@ -234,11 +234,12 @@ def promised(setup: Setup, found: SearchResult) -> Promise:
         lambda trial: time.times(trial, plan),
         metric,
         lambda trial: work_of(trial, timed),
+        lambda trial: USUAL_FROM_WEIGHTS if _kind(trial) else USUAL_FROM_SCRATCH,
     )
     sign = 1.0 if setup.metric.mode == "max" else -1.0
     trials = {trial.number: trial for trial in found.trials}
     mine = _kind(trials[found.best.number])
-    best = max(kinds, key=lambda kind: sign * kinds[kind].projected)
+    best = max(kinds, key=lambda kind: sign * kinds[kind].expected)
     if best == mine:
         return Promise(found, kinds[mine].projected)
     chosen = kinds[best]
@@ -254,8 +255,8 @@ def promised(setup: Setup, found: SearchResult) -> Promise:
     )
     words = (
         f"Trial {found.best.number} ({_words(mine)}) has the best score, {metric} {found.best.value:.4f}, but trial "
-        f"{trial.number} ({_words(best)}) is retrained: its curve promises {chosen.projected:.4f} there, and that of "
-        f"trial {kinds[mine].trial}, the best long one {_words(mine)}, {kinds[mine].projected:.4f}."
+        f"{trial.number} ({_words(best)}) is retrained: its curve promises {chosen.expected:.4f} there, and that of "
+        f"trial {kinds[mine].trial}, the best long one {_words(mine)}, {kinds[mine].expected:.4f}."
     )
     return Promise(replace(found, best=other, leader=None), chosen.projected, words)
 

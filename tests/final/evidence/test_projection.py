@@ -7,7 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from automl.final.evidence.projection import best_of_kinds, project
+from automl.final.evidence.projection import (
+    USUAL_FROM_SCRATCH,
+    USUAL_FROM_WEIGHTS,
+    best_of_kinds,
+    project,
+)
 from automl.records import Report, TrialState
 from automl.search.storage.reader import StoredTrial
 
@@ -49,6 +54,28 @@ def test_short_curves() -> None:
     assert project([3.0], [0.7], 9.0, "accuracy") == 0.7
     assert project([1.0, 2.0], [math.nan, 0.7], 9.0, "accuracy") == 0.7
     assert math.isnan(project([1.0], [math.nan], 2.0, "accuracy"))
+    assert project([3.0], [0.6], 32.0, "accuracy", usual=0.4) == pytest.approx(0.9)
+    assert project([3.0], [8.0], 32.0, "rmse", usual=0.4) == pytest.approx(2.0)
+    assert project([1.0, 2.0], [0.7, 0.7], 9.0, "accuracy", usual=0.4) == pytest.approx(0.7)  # it has a curve
+
+
+@pytest.mark.parametrize(
+    ("tuned", "scratch", "best"), [(0.558, 0.506, False), (0.93, 0.7, True), (0.86, 0.3, True)]
+)
+def test_kinds_with_one_point_are_compared_by_what_such_curves_usually_reach(
+    tuned: float, scratch: float, best: bool
+) -> None:
+    """Seedlings, ants and bees, and tiles. The promise, by which a head may be left, stays the value itself."""
+    found = best_of_kinds(
+        [trial(0, [scratch], pretrained=False), trial(1, [tuned], pretrained=True)],
+        lambda one: bool(one.config["pretrained"]),
+        lambda _: 6.0,
+        "accuracy",
+        seconds_of,
+        lambda one: USUAL_FROM_WEIGHTS if one.config["pretrained"] else USUAL_FROM_SCRATCH,
+    )
+    assert max(found, key=lambda kind: found[kind].expected) is best
+    assert (found[False].projected, found[True].projected) == (scratch, tuned)
 
 
 def test_curve_that_still_rises_overtakes_one_that_is_flat() -> None:
