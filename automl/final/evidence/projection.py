@@ -56,7 +56,7 @@ def project(
         return math.nan
     down = METRICS[metric].mode == "max"
     if len(points) == 1:
-        value, left = points[0][1], max(times, 1e-6) ** -usual
+        value, left = points[0][1], float(max(times, 1e-6) ** -usual)
         return (value + (1.0 - value) * (1.0 - left)) if down else value * left
     known = [(w, max(1e-4, 1.0 - v if down else v)) for w, v in points if w >= RECENT * points[-1][0]]
     x, y = (np.log(np.array(part)) for part in zip(*known, strict=True))

@@ -31,33 +31,11 @@ OTHER_FILES = {
 # Files beside images that may hold their labels.
 _SHEETS = (".xlsx", ".xls", ".ods", ".numbers", ".mat", ".pkl", ".npy")
 # Words in names of files that are tables of images if their content is one; there are many other text and JSON files.
-_TABLE_WORDS = frozenset(
-    (
-        "label",
-        "labels",
-        "annotation",
-        "annotations",
-        "list",
-        "lists",
-        "metadata",
-        "meta",
-        "coco",
-        "instances",
-        "gt",
-    )
-    + (
-        "truth",
-        "groundtruth",
-        "targets",
-        "attr",
-        "attributes",
-        "dataset",
-        "data",
-        "images",
-        "files",
-        "filelist",
-    )
-)
+_NAMES_OF_TABLES = """
+label labels annotation annotations list lists metadata meta coco instances gt truth groundtruth targets attr
+attributes dataset data images files filelist
+"""
+_TABLE_WORDS = frozenset(_NAMES_OF_TABLES.split())
 _NUMBER = re.compile(r"\d+")
 _MOST_BY_CONTENT = 20  # files of one folder; more are those of single images, such as boxes
 _LIST_HINT = "write an image and its label on each line (cat/1.jpg 0)"
