@@ -15,12 +15,12 @@ from automl.config.shortest_limit import SPARE, WORKING_S, refuse_shorter, start
 from automl.data import open_data
 from automl.errors import StorageError, StudyError, TimeLimitError, unknown_name
 from automl.interrupt import current_command, orderly_interrupts
-from automl.machine import Moment, check_working_folder, ensure_home, slowdown
+from automl.machine import Moment, check_working_folder, cores, ensure_home, slowdown
 from automl.pipeline.clock import Clock
 from automl.pipeline.context import Context, ledger_of
 from automl.pipeline.costs.energy import metering
 from automl.pipeline.decoding_time import least_seconds
-from automl.pipeline.plan.constants import MAX_SLOWDOWN, RAY_FROM
+from automl.pipeline.plan.constants import FEW_CORES, MAX_SLOWDOWN, RAY_FROM, RAY_STARTS
 from automl.pipeline.plan.hardware import ray_cpus
 from automl.pipeline.plan.limits.apply import limits_of
 from automl.pipeline.plan.limits.asked import Asked
@@ -60,6 +60,7 @@ def _fit(config: StudyConfig, observer: Observer, clock: Clock) -> FitResult:
     check_working_folder()
     ensure_home()
     check(config)
+    loading = clock.elapsed()  # of the libraries
     if config.time_limit is not None and not config.study_dir.exists():
         # The libraries may have taken all the time: then nothing is read or made.
         refuse_shorter(config, clock.started, needed=SPARE * WORKING_S, slower=1.0)
@@ -81,7 +82,7 @@ def _fit(config: StudyConfig, observer: Observer, clock: Clock) -> FitResult:
             except TimeLimitError as error:
                 return _as_it_was(context, error)
         start_is_over()
-        context = _quickly(context, slower)
+        context = _quickly(context, slower, loading)
         config = context.config
         begin = not is_done(config, workspace)
         with warm_up(
@@ -133,13 +134,18 @@ def _as_it_was(context: Context, why: TimeLimitError) -> FitResult:
     return FitResult(workspace.root, result, unchanged_after=context.clock.elapsed())
 
 
-def _quickly(context: Context, slower: float) -> Context:
-    """Return the context of a run without Ray, if the time limit is too short for its start."""
+def _quickly(context: Context, slower: float, loading: float = 0.0) -> Context:
+    """Return the context of a run without Ray, if the time limit is too short for its start.
+
+    `loading` is what this process took to load its libraries: each of Ray's workers takes as long.
+    """
     config = context.config
     chosen = config.address is not None or config.memory_limit is not None or config.retrain_workers > 1
     if config.engine != "ray" or config.time_limit is None or chosen:
         return context
     shortest = RAY_FROM * min(MAX_SLOWDOWN, slower)
+    if cores() <= FEW_CORES:
+        shortest = max(shortest, RAY_STARTS * loading)
     if config.time_limit >= shortest:
         return context
     quick = config.model_copy(update={"engine": "local", "parallel": None, "cpus_per_trial": None})

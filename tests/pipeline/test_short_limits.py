@@ -187,6 +187,19 @@ def test_study_with_a_short_limit_does_without_ray(
     assert busy == ("local" if quick or limit == 61.0 else "ray")
 
 
+@pytest.mark.parametrize(
+    ("limit", "cores", "loading", "engine"),
+    [(180.0, 2, 12.0, "local"), (180.0, 2, 4.0, "ray"), (180.0, 16, 12.0, "ray"), (600.0, 2, 12.0, "ray")],
+)
+def test_libraries_that_load_slowly_leave_no_time_for_workers_on_few_cores(
+    limit: float, cores: int, loading: float, engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(import_module("automl.pipeline.fit"), "cores", lambda: cores)
+    config = configuration.load("digits", time_limit=limit, directory=tmp_path)
+    context = Context(config, None, Clock(limit), Notes())  # type: ignore[arg-type]  # no folder
+    assert _quickly(context, 1.0, loading).config.engine == engine
+
+
 @pytest.mark.slow
 def test_short_study_starts_no_ray_and_keeps_the_engine_of_its_options(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

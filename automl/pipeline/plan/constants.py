@@ -89,6 +89,8 @@ TRIAL_SHARE = 0.1  # of the remaining time: an epoch of fine-tuning must fit int
 
 # Seconds from which on a study waits for Ray, on a quiet machine.
 RAY_FROM = 60.0
+# With few cores, also so many times what this process took to load its libraries: Ray's workers load the same.
+RAY_STARTS, FEW_CORES = 18.0, 4
 # The share of the time left that scanning and decoding may have, and that the linear head may have, with its maximum.
 DECODING_SHARE = 0.35
 HEAD_SHARE, HEAD_SECONDS = 0.1, 10.0
