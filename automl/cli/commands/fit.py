@@ -141,9 +141,7 @@ resources = section("Resources")
 @resources("--memory-limit", "8G", "none", "Memory for all trials together.")
 @resources("--max-disk", "20G", "20G", "Disk space for decoded images, and as much again for checkpoints.")
 @resources("--address", "ADDRESS", "this machine", "Ray cluster to run on: auto or HOST:PORT.")
-@resources(
-    "--engine", "NAME", "ray", "ray (short limits: local), or local (one process, without Ray)."
-)
+@resources("--engine", "NAME", "ray", "ray (short limits: local), or local (one process, without Ray).")
 @json_option("Print result.json on stdout at the end; progress goes to stderr.")
 @quiet_option
 @verbose_option
