@@ -134,7 +134,7 @@ def _as_it_was(context: Context, why: TimeLimitError) -> FitResult:
     return FitResult(workspace.root, result, unchanged_after=context.clock.elapsed())
 
 
-def _quickly(context: Context, slower: float, loading: float = 0.0) -> Context:
+def _quickly(context: Context, slower: float, loading: float) -> Context:
     """Return the context of a run without Ray, if the time limit is too short for its start.
 
     `loading` is what this process took to load its libraries: each of Ray's workers takes as long.

@@ -180,10 +180,10 @@ def test_study_with_a_short_limit_does_without_ray(
     notes = Notes()
     config = configuration.load("digits", time_limit=limit, directory=tmp_path, **options)
     context = Context(config, None, Clock(limit), notes)  # type: ignore[arg-type]  # no folder
-    found = _quickly(context, 1.0)
+    found = _quickly(context, 1.0, 0.0)
     assert (found.config.engine, found.asked) == (("local", config) if quick else ("ray", None))
     assert len(found.shortened) == len(notes.notes) == int(quick)
-    busy = _quickly(context, 2.5).config.engine
+    busy = _quickly(context, 2.5, 0.0).config.engine
     assert busy == ("local" if quick or limit == 61.0 else "ray")
 
 

@@ -21,10 +21,8 @@ from automl.training.steps.metrics import compute, to_labels
 
 Array = npt.NDArray[Any]
 RESAMPLES, FEWEST_RESAMPLES = 400, 40
-BUDGET, RANKED_BUDGET = (
-    400_000,
-    4_000_000,
-)  # rows in all resamples of one metric, and for each output that is sorted
+BUDGET = 400_000  # rows in all resamples of one metric
+RANKED_BUDGET = 4_000_000  # the same, for each output, if the rows are sorted for it
 TINY = 1e-9
 
 

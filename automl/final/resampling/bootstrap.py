@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from automl.final.resampling.weighted_metrics import OF_COUNTS, is_ranked, weighted
+from automl.final.resampling.weighted_metrics import counts_classes, is_ranked, weighted, weighted_labels
 from automl.records import Task
 from automl.training.steps.metrics import to_labels
 
@@ -27,8 +27,10 @@ def resampled(name: str, targets: Array, scores: Array, task: Task, *, seed: int
     rng, n = np.random.default_rng(seed), max(1, len(targets))
     most = min(BUDGET, RANKED_BUDGET // scores.shape[1]) if is_ranked(name) else BUDGET
     count = int(np.clip(most // n, FEWEST, MOST))
-    if task == "classification" and name in OF_COUNTS:
-        return OF_COUNTS[name](*_counts(targets, to_labels(scores, task), count, rng))
+    if task == "classification" and counts_classes(name):
+        pairs, seen = np.unique(np.stack([targets, to_labels(scores, task)]), axis=1, return_counts=True)
+        drawn = rng.multinomial(n, seen / n, size=count).astype(float)
+        return weighted_labels(name, pairs[0], pairs[1], drawn)
     at_once = max(1, CHUNK // n)
     parts = [min(at_once, count - start) for start in range(0, count, at_once)]
     return np.concatenate(
@@ -40,15 +42,3 @@ def drawn_counts(n: int, count: int, rng: np.random.Generator) -> Array:
     """Return how often each of `n` rows is among `n` draws with replacement, (count, n), for `count` resamples."""
     rows = rng.integers(0, n, (count, n)) + n * np.arange(count)[:, None]
     return np.bincount(rows.ravel(), minlength=count * n).reshape(count, n)
-
-
-def _counts(
-    targets: Array, labels: Array, count: int, rng: np.random.Generator
-) -> tuple[Array, Array, Array]:
-    """Return for each resample and class: correct rows, rows of the class, rows predicted as it; (count, K)."""
-    n = len(targets)
-    pairs, seen = np.unique(np.stack([targets, labels]), axis=1, return_counts=True)
-    drawn = rng.multinomial(n, seen / n, size=count).astype(float)
-    classes = int(pairs.max()) + 1
-    true, taken = np.eye(classes)[pairs[0]], np.eye(classes)[pairs[1]]
-    return drawn @ (true * taken), drawn @ true, drawn @ taken

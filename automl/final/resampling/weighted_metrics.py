@@ -28,15 +28,24 @@ def weighted(name: str, targets: np.ndarray, scores: np.ndarray, task: Task, wei
     weights = np.asarray(weights, dtype=np.float64)
     if not np.isfinite(scores).all():
         return np.full(len(weights), np.nan)
-    if task == "classification" and name in OF_COUNTS:
-        labels = to_labels(scores, task)
-        classes = int(max(targets.max(), labels.max())) + 1
-        true, taken = np.eye(classes)[targets], np.eye(classes)[labels]
-        return OF_COUNTS[name](weights @ (true * taken), weights @ true, weights @ taken)
+    if task == "classification" and counts_classes(name):
+        return weighted_labels(name, targets, to_labels(scores, task), weights)
     if name in _OF_ROWS:
         found = (weights @ _OF_ROWS[name](targets, scores)) / weights.sum(axis=1)
         return np.asarray(np.sqrt(found) if name == "rmse" else found)
     return _OTHERS[name](targets, scores, weights)
+
+
+def weighted_labels(name: str, true: np.ndarray, taken: np.ndarray, weights: Array) -> Array:
+    """Return a metric of class counts (count,) of n true and predicted classes, each as often as `weights` say."""
+    every = np.eye(int(max(true.max(), taken.max())) + 1)
+    right = every[true] * every[taken]
+    return _OF_COUNTS[name](weights @ right, weights @ every[true], weights @ every[taken])
+
+
+def counts_classes(name: str) -> bool:
+    """Return whether a metric of a classification depends on counts of (true, predicted) classes alone."""
+    return name in _OF_COUNTS
 
 
 def is_ranked(name: str) -> bool:
@@ -167,7 +176,7 @@ def _right(targets: np.ndarray, scores: np.ndarray) -> Array:
 
 
 # From (true and predicted, true, predicted) counts of each resample and class, (count, n_classes) each.
-OF_COUNTS: dict[str, Callable[[Array, Array, Array], Array]] = {
+_OF_COUNTS: dict[str, Callable[[Array, Array, Array], Array]] = {
     "balanced_accuracy": _balanced_accuracy,
     "f1": _f1,
     "cohen_kappa": _cohen_kappa,

@@ -241,32 +241,32 @@ def _on_features(context: Context, basis: Basis) -> Iterator[tuple[str, Head, fl
             continue
         context.observer.stage("head", f"fitting a linear head on features of {weights.model}")
         seconds = _seconds(context.clock.remaining(), first=place == 0)
-        timed = _in_time(configs, context, basis, weights)
-        chosen, network = timed.config, timed.network
+        slower = 1.0 if context.clock.limit is None else slowdown()
+        timed = _in_time(configs, context, basis, weights, slower)
         if context.clock.limit is not None:
             if (context.clock.remaining() or 0.0) < FEATURES_LEAST:
                 return
             if why := size_in_words(configs[0], timed, weights.model, basis.splits.info.n_holdout):
                 context.observer.note(why)
-            if network is None:
+            if timed.network is None:
                 most = capabilities(model).macs
                 continue
             scoring = basis.splits.info.n_holdout * timed.row_seconds
-            spare = (context.clock.remaining() or 0.0) - measured_closing(
-                slowdown=slowdown(), scoring=scoring
-            )
-            seconds = min(seconds, FEATURES_OF_SPARE * spare)
-        head = fitter.fit(weights, chosen, until=Moment.now().later(seconds), model=network)
+            closing = measured_closing(slowdown=slower, scoring=scoring)
+            seconds = min(seconds, FEATURES_OF_SPARE * ((context.clock.remaining() or 0.0) - closing))
+        head = fitter.fit(weights, timed.config, until=Moment.now().later(seconds), model=timed.network)
         if head is None:
             context.observer.note(
                 f"No linear head on features of {weights.model}: there was no time for it, or its features are not "
                 "finite, or its scores are not linear in its features."
             )
             continue
-        yield head_name(Recipe.from_config(chosen), weights), head, timed.row_seconds
+        yield head_name(Recipe.from_config(timed.config), weights), head, timed.row_seconds
 
 
-def _in_time(configs: Sequence[Config], context: Context, basis: Basis, weights: Weights) -> TimedNetwork:
+def _in_time(
+    configs: Sequence[Config], context: Context, basis: Basis, weights: Weights, slower: float
+) -> TimedNetwork:
     """Return the network of a head at the largest of its sizes whose test fits into the time."""
     info = basis.splits.info.detailed
 
@@ -275,7 +275,7 @@ def _in_time(configs: Sequence[Config], context: Context, basis: Basis, weights:
 
     if context.clock.remaining() is None:
         return TimedNetwork(configs[0], load(configs[0]), 0.0)
-    slower, n = slowdown(), basis.splits.info
+    n = basis.splits.info
     rows = Rows(read=min(n.n_train, MOST_TRAIN) + min(n.n_val, MOST_VAL), scored=n.n_holdout)
 
     def fits(config: Config, seconds: float) -> bool:

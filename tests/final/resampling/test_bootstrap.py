@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from automl.final.resampling.bootstrap import drawn_counts, resampled
-from automl.final.resampling.weighted_metrics import OF_COUNTS, weighted
+from automl.final.resampling.weighted_metrics import counts_classes, weighted
 from automl.records import Task
 from automl.training.steps.metrics import compute
 
@@ -32,6 +32,7 @@ CASES: list[tuple[str, Task]] = [
     ("cohen_kappa", "classification"),
     ("log_loss", "classification"),
     ("roc_auc", "classification"),
+    ("roc_auc", "multilabel"),
     ("f1", "multilabel"),
     ("log_loss", "multilabel"),
     ("average_precision", "multilabel"),
@@ -42,7 +43,7 @@ CASES: list[tuple[str, Task]] = [
 
 
 @pytest.mark.parametrize(
-    ("name", "task"), [case for case in CASES if case[0] in OF_COUNTS or case[0] == "r2"]
+    ("name", "task"), [case for case in CASES if counts_classes(case[0]) or case[0] == "r2"]
 )
 def test_resampled_values_have_the_distribution_of_the_metric_on_resampled_rows(
     name: str, task: Task

@@ -167,8 +167,9 @@ def _in_turns(space: SearchSpace, models: Iterable[str], weights: Mapping[str, W
 
 def head_sizes(model: str, sizes: tuple[int, ...] = WEIGHTS_AT) -> tuple[int, ...]:
     """Return the sides in pixels at which a head may have its network: that of its weights, then smaller ones."""
-    own = capabilities(model).input_size
-    return (own, *(size for size in sizes if size < own))
+    can = capabilities(model)
+    smaller = (can.side_with_weights(size) for size in sizes)
+    return (can.input_size, *dict.fromkeys(size for size in smaller if size < can.input_size))
 
 
 def _smallest_first(space: SearchSpace, info: DatasetInfo) -> list[list[Network]]:

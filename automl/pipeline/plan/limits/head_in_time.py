@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from automl.pipeline.plan.constants import FEATURES_LEAST, TESTED_SHARE, WEIGHTS_AT
+from automl.pipeline.plan.constants import FEATURES_LEAST, TESTED_SHARE
+from automl.pipeline.plan.limits.apply import head_sizes
 from automl.pipeline.plan.limits.fitting import Fitting
 from automl.records import Config
-from automl.spaces.architectures.families import capabilities
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,7 @@ def head_configs(config: Config, fitting: Fitting | None) -> list[Config]:
 
     A network whose weights fit one size has no smaller ones, and patches divide the side.
     """
-    can, own = capabilities(config["model"]), int(config["size"])
-    smaller = (can.side_with_weights(size) for size in WEIGHTS_AT)
-    sizes = dict.fromkeys((own, *(size for size in smaller if size < own)))
+    sizes = (config["size"], *(size for size in head_sizes(config["model"]) if size < config["size"]))
     found = [{**config, "size": size} for size in sizes]
     first = next((place for place, one in enumerate(found) if fitting is None or fitting(one)), len(found))
     return found[first:]
@@ -87,7 +85,7 @@ def size_in_words(wanted: Config, timed: TimedNetwork, network: str, n_holdout: 
     if timed.network is None:
         return (
             f"No linear head on features of {network}: scoring the holdout with it would take "
-            f"{n_holdout * timed.row_seconds:.0f} s at {timed.config['size']} px, which the time left does not hold."
+            f"{n_holdout * timed.row_seconds:.0f} s at {timed.config['size']} px, too much of the time left."
         )
     if timed.config["size"] == wanted["size"]:
         return ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
@@ -66,12 +66,10 @@ def parse_url(url: str) -> URL:
     remember_passwords(url)
     scheme, mark, rest = url.partition("://")
     url = f"{scheme.lower()}{mark}{rest}" if mark else url
-    try:
+    with suppress(ValueError):  # "a@b:c@host" is read as the host b with the port "c@host"
         parsed = make_url(url)
         if "@" not in (parsed.host or ""):
             return parsed
-    except ValueError:  # "a@b:c@host" is read as the host b with the port "c@host"
-        pass
     try:
         return make_url(with_quoted_password(url))
     except ValueError:  # which quotes the port that is no number
