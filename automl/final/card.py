@@ -13,7 +13,7 @@ from automl.final.evaluation.words import of_document, weakest
 from automl.final.evidence import words
 from automl.final.model_folder import Preprocess
 from automl.records import Config, DatasetInfo
-from automl.spaces.architectures.factories import ENSEMBLE, is_built_in, is_factory
+from automl.spaces.architectures.factories import ALL_DEPTHS, ENSEMBLE, is_built_in, is_factory
 from automl.terminal.printable import printable, short
 
 CARD_FILE = "README.md"
@@ -108,7 +108,7 @@ def write_card(path: Path, document: dict[str, Any], preprocess: Preprocess) -> 
             rows="\n".join(_row(name, document) for name in document["holdout"]),
             weakest=_weakest(document),
             gap=document["gap"]["explained"],
-            use=_use(path.parent.name, config["model"], preprocess),
+            use=_use(path.parent.name, _builder(config), preprocess),
             made=_made(document, {**config, "model": _shown(config, document)}),
             searched=_searched(document),
             weights=_weights(document),
@@ -179,6 +179,11 @@ def _shown(config: Config, document: Mapping[str, Any]) -> str:
     if model == ENSEMBLE:
         return "ensemble"
     return str(weights["weights"]) if weights else model if is_factory(model) else model.partition(".")[0]
+
+
+def _builder(config: Config) -> str:
+    """Return what builds the network: timm by its name, or a function."""
+    return ALL_DEPTHS if config.get("depths") else str(config["model"])
 
 
 def _weights(document: Mapping[str, Any]) -> str:

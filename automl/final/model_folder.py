@@ -13,10 +13,11 @@ from torch import nn
 from automl.documents.digest import file_digest
 from automl.documents.json_file import read_json
 from automl.records import Config, DatasetInfo
-from automl.spaces.architectures.factories import is_factory
+from automl.spaces.architectures.factories import ALL_DEPTHS, is_factory
 from automl.terminal.printable import printable
 from automl.torch_setup import import_timm
 from automl.training.models.build import model_arguments
+from automl.training.models.depths.network import AllDepths
 from automl.training.models.hyperparameters import Recipe
 from automl.training.models.memory_format import to_cpu
 from automl.training.models.pretrained_weights import Weights
@@ -63,9 +64,10 @@ def write_model_folder(
     """Write config.json, model.safetensors, labels.txt and preprocess.json into `folder`.
 
     `timm.create_model("local-dir:FOLDER", pretrained=True)` builds the same model with the same weights; a user's own
-    network is built by their function (`load_network`). `size` is the side in pixels of the model's input, `weights`
-    are the pretrained weights that its training started from, `mirrored` says whether scores are the mean over an image
-    and its mirror image (None: if it trained on both), `temperature` is that of its probabilities.
+    network is built by their function, and one with features from all depths by this package (`load_network`). `size`
+    is the side in pixels of the model's input, `weights` are the pretrained weights that its training started from,
+    `mirrored` says whether scores are the mean over an image and its mirror image (None: if it trained on both),
+    `temperature` is that of its probabilities.
     """
     folder.mkdir(parents=True, exist_ok=True)
     recipe = Recipe.from_config(config)
@@ -74,6 +76,10 @@ def write_model_folder(
     if is_factory(recipe.model):
         arguments = getattr(model, "folder_arguments", None) or model_arguments(recipe, info)
         _write_own(folder, model, recipe.model, info, arguments)
+        _write_texts(folder, preprocess)
+        return
+    if isinstance(model, AllDepths):
+        _write_own(folder, to_cpu(model), ALL_DEPTHS, info, model.folder_arguments)
         _write_texts(folder, preprocess)
         return
     to_cpu(model)

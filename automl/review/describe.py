@@ -15,7 +15,7 @@ from automl.final.evidence.delivery import DERIVED, Delivery
 from automl.records import Config, Interval, TrialRow, TrialState
 from automl.review.studies import REPORT_FILE
 from automl.search.storage.kinds import HEAD, kind_of
-from automl.spaces.architectures.factories import ENSEMBLE, LINEAR_ON_PIXELS, is_factory
+from automl.spaces.architectures.factories import DEPTHS_WORDS, ENSEMBLE, LINEAR_ON_PIXELS, is_factory
 from automl.terminal.wrapping import wrapped
 
 HEAD_WORDS = "linear head on 16 x 16 pixels"
@@ -37,6 +37,7 @@ _WORDS: dict[str, Callable[[Any], str]] = {
     "estimator": str,
     "strength": lambda value: f"strength {number(value)}",
     "freeze": lambda value: _FROZEN.get(str(value), str(value)),
+    "depths": lambda value: f"features {DEPTHS_WORDS}",
     "global_pool": lambda value: _POOLED.get(str(value), f"pool {value}"),
     "freeze_norm": lambda value: f"statistics of batch norm {'kept' if value else 'learned'}",
     "opt": str,
@@ -57,7 +58,16 @@ _WORDS: dict[str, Callable[[Any], str]] = {
     "ema": lambda value: f"ema {number(value)}",
 }
 # Values that mean "not used".
-_HIDDEN_AT_ZERO = ("rand_augment", "mixup", "cutmix", "drop_path", "ema", "label_smoothing", "warmup")
+_HIDDEN_AT_ZERO = (
+    "rand_augment",
+    "mixup",
+    "cutmix",
+    "drop_path",
+    "ema",
+    "label_smoothing",
+    "warmup",
+    "depths",
+)
 _HIDDEN_AT_ONE = ("width", "upscale")
 _MAIN = (
     *(
@@ -67,6 +77,7 @@ _MAIN = (
         "upscale",
         "size",
         "global_pool",
+        "depths",
         "estimator",
         "strength",
         "freeze",
@@ -241,6 +252,7 @@ def _delivered_words(result: Mapping[str, Any]) -> str:
         if config.get("model") == LINEAR_ON_PIXELS
         else f"linear head on features of {named(config, result).get('weights', config.get('model'))}"
         + (f" ({pooled})" if pooled else "")
+        + (f" {DEPTHS_WORDS}" if config.get("depths") else "")
     )
     return f"{which}{of}: {said.removeprefix('a linear head, ')}"
 

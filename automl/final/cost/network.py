@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from automl.records import DatasetInfo
-from automl.spaces.architectures.factories import LINEAR_ON_PIXELS, create, is_factory
+from automl.spaces.architectures.factories import ALL_DEPTHS, LINEAR_ON_PIXELS, create, is_factory
 from automl.training.models.build import input_size, model_arguments
 from automl.training.models.complexity import multiplications
 from automl.training.models.hyperparameters import Recipe
@@ -50,7 +50,11 @@ class Network:
         if recipe.model == LINEAR_ON_PIXELS:
             arguments = {name: arguments[name] for name in ("num_classes", "in_chans")}
             return Network(recipe.model, _text(arguments), info.img_size)
-        return Network(recipe.model, _text(arguments), input_size(recipe, info))
+        side = input_size(recipe, info)
+        if recipe.depths:
+            around = {"network": recipe.model, "every": recipe.depths, "input_side": side, **arguments}
+            return Network(ALL_DEPTHS, _text(around), side)
+        return Network(recipe.model, _text(arguments), side)
 
     @cached_property
     def arguments(self) -> dict[str, Any]:
@@ -69,7 +73,8 @@ class Network:
         patch, width = self.arguments.get("patch_size"), self.arguments.get("channels")
         parts = [f"patches of {patch} px"] if patch else []
         parts += [f"{width[0]} channels first"] if width else []
-        return f"{self.model} at {self.side} px" + (f" ({', '.join(parts)})" if parts else "")
+        name = self.arguments.get("network", self.model)
+        return f"{name} at {self.side} px" + (f" ({', '.join(parts)})" if parts else "")
 
     def build(self) -> nn.Module:
         """Return the network with random weights, in evaluation mode."""

@@ -11,10 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from automl.records import Task
-from automl.spaces.architectures.factories import LINEAR_ON_PIXELS
+from automl.spaces.architectures.factories import ALL_DEPTHS, LINEAR_ON_PIXELS, create
 from automl.torch_setup import import_timm
 from automl.training.evaluate import fit_size
-from automl.training.models.linear_head import linear_on_pixels
 from automl.training.models.safe_arguments import plain_arguments
 from automl.training.steps.losses import to_scores
 
@@ -24,7 +23,7 @@ _TINY = 1e-7
 
 @dataclass(frozen=True)
 class Member:
-    """A network of an ensemble: timm's name, its keywords, and the share of the mean that it has.
+    """A network of an ensemble: timm's name, or one of this package, its keywords, and its share of the mean.
 
     Its input has `side` pixels. It was trained on images that were stored with `stored` pixels a side and normalised by
     `mean` and `std`.
@@ -56,17 +55,14 @@ class Member:
         sides = 0 < found.side <= MOST_SIDE and 0 < found.stored <= MOST_SIDE
         if not (sides and 0.0 < found.weight <= 1.0 and all(value > 0 for value in found.std)):
             raise ValueError(f"a member of an ensemble has impossible sizes or weights: {found!r:.200}")
-        known = found.architecture == LINEAR_ON_PIXELS or import_timm().is_model(found.architecture)
-        if not known:
+        own = found.architecture in (LINEAR_ON_PIXELS, ALL_DEPTHS)
+        if not (own or import_timm().is_model(found.architecture)):
             raise ValueError(f"timm has no architecture {found.architecture!r:.100}")
         return found
 
     def build(self) -> nn.Module:
         """Return its network with random weights."""
-        if self.architecture == LINEAR_ON_PIXELS:
-            return linear_on_pixels(**self.arguments)
-        network: nn.Module = import_timm().create_model(self.architecture, pretrained=False, **self.arguments)
-        return network
+        return create(self.architecture, **self.arguments)
 
 
 class Ensemble(nn.Module):

@@ -39,6 +39,7 @@ def load_network(
         given = arguments if name == ENSEMBLE else plain_arguments(arguments)
         make = partial(load_factory(str(name)), **given)
         _require_outputs(arguments.get("num_classes"), info)
+        _require_channels(arguments, info)
         return build_with_weights(make, folder / WEIGHTS)
     if factory is None or (isinstance(factory, str) and factory != name):
         raise ModelError(
@@ -64,16 +65,21 @@ def _timm_network(
     if not (isinstance(name, str) and timm.is_model(name)):
         raise ValueError(f"timm has no architecture {name!r:.100}")
     _require_outputs(said.get("num_classes"), info)
-    if arguments.get("in_chans", 3) != info.in_chans:
-        raise ValueError(
-            f"{CONFIG} must have the channels of the images ({info.in_chans}), not {arguments.get('in_chans', 3)}"
-        )
+    _require_channels(arguments, info)
     keywords = {**arguments, "num_classes": info.n_outputs}
     network = build_with_weights(
         partial(timm.create_model, name, pretrained=False, **keywords), folder / WEIGHTS
     )
     require_types(network, arguments)
     return network
+
+
+def _require_channels(arguments: dict[str, Any], info: DatasetInfo) -> None:
+    given = arguments.get("in_chans", 3)
+    if given != info.in_chans:
+        raise ValueError(
+            f"{CONFIG} must have the channels of the images ({info.in_chans}), not {given!r:.40}"
+        )
 
 
 def _require_outputs(given: Any, info: DatasetInfo) -> None:

@@ -26,10 +26,10 @@ from automl.review.trials import stored_trials
 from automl.search.storage.reader import StoredTrial
 from automl.training import checkpoint
 from automl.training.cross_validation import read_fold
-from automl.training.models.build import model_arguments
+from automl.training.models.build import load_for_head
 from automl.training.models.finetune import begin_with_head, whole_head
 from automl.training.models.hyperparameters import Recipe
-from automl.training.models.pretrained_weights import load_model, normalised
+from automl.training.models.pretrained_weights import normalised
 
 _ABOUT_HEAD = ("weights", "estimator", "strength")  # what a head's trial says beside its configuration
 
@@ -128,8 +128,7 @@ class LeftWeights:
         if weights is None:
             model = self._networks.network(config).build()
         else:
-            recipe, info = Recipe.from_config(config), self._info.detailed
-            model = load_model(weights, model_arguments(recipe, info, weights))
+            model = load_for_head(Recipe.from_config(config), self._info.detailed, weights)
         begin_with_head(model, file)
         return model.eval()
 

@@ -16,6 +16,7 @@ from automl.final.distillation.outcome import Distilled, Size
 from automl.final.evidence.answers import answered
 from automl.final.evidence.candidates import Alternative, Candidate, Positions
 from automl.final.evidence.delivery import NAMES, Delivery
+from automl.final.evidence.heads import number_of
 from automl.final.evidence.paired import Difference, paired_difference
 from automl.final.evidence.verdict import Final
 from automl.final.retrain import Retrained, without
@@ -24,7 +25,6 @@ from automl.pipeline.distillation.students import Student
 from automl.pipeline.distillation.teacher import Teacher
 from automl.pipeline.plan.budget import measured_closing
 from automl.pipeline.plan.constants import SCORING_SPARE, SETTLING
-from automl.pipeline.plan.heads import number_of
 from automl.pipeline.setup import Setup
 from automl.records import SearchSplits
 from automl.search import SearchResult

@@ -20,8 +20,7 @@ from automl.data.constants import WEIGHTS_SIZE
 from automl.data.folds import RowFolds, repeated_folds
 from automl.data.splits import VAL
 from automl.final.evidence.candidates import Alternative
-from automl.final.evidence.delivery import Delivery
-from automl.final.retrain import Retrained
+from automl.final.evidence.heads import features_in_words, head_alternative, head_trial, value_words
 from automl.final.scoring import seconds_per_image
 from automl.machine import Moment, cache_folder, cores, slowdown
 from automl.pipeline.context import Context
@@ -51,16 +50,15 @@ from automl.pipeline.plan.limits.head_in_time import (
 )
 from automl.pipeline.plan.plan import Basis
 from automl.pipeline.plan.pretrained import Pretrained
-from automl.records import VAL_ROWS, Config, HeadTrial
+from automl.records import Config, HeadTrial
 from automl.review.front.kept import HEADS_FOLDER, PIXELS
-from automl.search.storage.reader import StoredTrial
 from automl.spaces.architectures.families import capabilities
 from automl.spaces.narrow import choices_of
 from automl.torch_setup import set_threads
 from automl.training.heads import FeatureHeads, Head, fit_linear_head
 from automl.training.heads.features import MOST_TRAIN, MOST_VAL
 from automl.training.models.build import input_size, model_arguments
-from automl.training.models.complexity import PARAMS, parameters
+from automl.training.models.complexity import parameters
 from automl.training.models.finetune import (
     Classifier,
     head_name,
@@ -106,26 +104,19 @@ def fit_heads(context: Context, basis: Basis) -> Heads:
         if len(head.of_folds) >= basis.splits.info.folds - 1:  # the head of another fold has seen its rows
             files[name] = file
         _save(head, file)
+        value = value_words(head, basis.metric.name, basis.splits.info)
         context.observer.note(
-            f"A linear head on {_features_in_words(head)}: {basis.metric.name} {_value_words(head, basis)}, after "
-            f"{context.clock.elapsed():.0f} s."
+            f"A linear head on {features_in_words(head)}: {value}, after {context.clock.elapsed():.0f} s."
         )
     kept, why = chosen_heads(heads, basis.metric.name)
     if why:
         context.observer.note(why)
     return Heads(
-        models=tuple(_alternative(head) for head in kept),
-        trials=tuple(_trial(head) for head in heads),
+        models=tuple(head_alternative(head) for head in kept),
+        trials=tuple(head_trial(head) for head in heads),
         files=files,
         row_seconds=slowest,
     )
-
-
-def number_of(model: Alternative, heads: Sequence[StoredTrial]) -> int | None:
-    """Return the number of the trial that a delivered head is; None if the study has none for it."""
-    known = {head_key(head.config): head.number for head in heads}
-    size = model.trained.size if model.config.get("pretrained") else None
-    return known.get(head_key({**model.config, "size": size}))
 
 
 def folds_for_heads(data: PreparedData, *, seed: int) -> RowFolds | None:
@@ -162,17 +153,6 @@ def chosen_heads(heads: Sequence[Head], metric: str) -> tuple[list[Head], str]:
         f"cross-validation, with {metric} {known[id(best)].value:.4f}."
     )
     return [head for head in heads if head.weights is None or head is best], said
-
-
-def _value_words(head: Head, basis: Basis) -> str:
-    """Return the score of a head and what it was computed on."""
-    crossed, n_val = head.out_of_fold, basis.splits.info.n_scored
-    if crossed is None:
-        few = f"{head.n_val:,} of {n_val:,}" if head.n_val < n_val else "the"
-        return f"{head.val_score:.4f} on {few} validation images"
-    times = f", mean of {len(crossed.values)} times" if len(crossed.values) > 1 else ""
-    said = f"{crossed.value:.4f} by cross-validation ({len(crossed.rows):,} images in {crossed.folds} folds{times})"
-    return said if basis.splits.info.folds else f"{head.val_score:.4f} on the validation images and {said}"
 
 
 def _save(head: Head, file: Path) -> None:
@@ -233,9 +213,8 @@ def _on_features(context: Context, basis: Basis) -> Iterator[tuple[str, Head, fl
     )
     tuned = next((config for config in pretrained.space.portfolio if config.get("pretrained")), None)
     most = math.inf  # of the multiplications of a network whose test may fit
-    for place, (model, weights, pool) in enumerate(_networks(pretrained)):
-        if tuned is None:
-            return
+    for place, (model, weights, pool) in enumerate([] if tuned is None else _networks(pretrained)):
+        assert tuned is not None
         configs = head_configs(_config(tuned, model, pool), basis.fitting)
         if not configs or capabilities(model).macs >= most:  # exceeds the limits at any size, or is too slow
             continue
@@ -254,14 +233,21 @@ def _on_features(context: Context, basis: Basis) -> Iterator[tuple[str, Head, fl
             scoring = basis.splits.info.n_holdout * timed.row_seconds
             closing = measured_closing(slowdown=slower, scoring=scoring)
             seconds = min(seconds, FEATURES_OF_SPARE * ((context.clock.remaining() or 0.0) - closing))
-        head = fitter.fit(weights, timed.config, until=Moment.now().later(seconds), model=timed.network)
-        if head is None:
+        found = fitter.fit_both(weights, timed.config, until=Moment.now().later(seconds), model=timed.network)
+        if not found:
             context.observer.note(
                 f"No linear head on features of {weights.model}: there was no time for it, or its features are not "
                 "finite, or its scores are not linear in its features."
             )
             continue
-        yield head_name(Recipe.from_config(timed.config), weights), head, timed.row_seconds
+        for head in _within_limits(found, basis):
+            yield head_name(Recipe.from_config(head.config), weights), head, timed.row_seconds
+
+
+def _within_limits(heads: Sequence[Head], basis: Basis) -> list[Head]:
+    """Return the heads that keep the limits of the model: with features from all depths, a network takes longer."""
+    fits = basis.fitting
+    return [head for head in heads if "depths" not in head.config or fits is None or fits(head.config)]
 
 
 def _in_time(
@@ -340,60 +326,4 @@ def _seconds(remaining: float | None, *, first: bool) -> float:
     return min(
         FEATURES_SECONDS,
         max(share, min(FEATURES_FIRST, FEATURES_FIRST_SHARE * remaining)) if first else share,
-    )
-
-
-def head_key(config: Config) -> str:
-    """Return the name of a head within its study: a resumed study knows it by that."""
-    if not config.get("pretrained"):
-        return "pixels"
-    pool = config.get("global_pool")
-    return f"features of {config['model']} at {config['size']} px" + (f", {pool}" if pool else "")
-
-
-def _features_in_words(head: Head) -> str:
-    name = head.config["model"] if head.weights is None else head.weights.model
-    pool = {"token": " (class token)", "avg": " (mean of its tokens)"}.get(
-        head.config.get("global_pool", ""), ""
-    )
-    return f"features of {name}{pool} at {head.size} px"
-
-
-def _trial(head: Head) -> HeadTrial:
-    """Return a head as a trial of the study."""
-    config: Config = {"model": head.config["model"]}
-    if head.weights is not None:
-        config |= {"pretrained": True, "weights": head.weights.model, "size": head.size}
-        config |= {key: head.config[key] for key in ("global_pool",) if key in head.config}
-    config |= {"estimator": head.estimator, "strength": head.strength}
-    metrics = {
-        PARAMS: parameters(head.model),
-        "train_rows": float(head.n_train),
-        VAL_ROWS: float(head.n_val),
-    }
-    if head.out_of_fold is not None:
-        metrics |= {"cv": head.out_of_fold.value, "cv_rows": float(len(head.out_of_fold.rows))}
-    return HeadTrial(head_key(config), config, head.val_score, head.seconds, metrics)
-
-
-def _alternative(head: Head) -> Alternative:
-    def trained(model: nn.Module, n: int) -> Retrained:
-        return Retrained(
-            model=model,
-            size=head.size,
-            epochs=1.0,
-            seconds=head.seconds,
-            n_train=n,
-            images_trained=0,
-            info=head.info,
-            weights=head.weights,
-        )
-
-    return Alternative(
-        Delivery.HEAD,
-        head.config,
-        trained(head.model, head.n_train),
-        head.val_score,
-        whole=None if head.full is None else trained(head.full, head.n_full),
-        out_of_fold=head.out_of_fold,
     )

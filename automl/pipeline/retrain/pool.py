@@ -19,13 +19,13 @@ from automl.final.ensemble.network import Ensemble, Member
 from automl.final.evidence.answers import answered
 from automl.final.evidence.candidates import Alternative
 from automl.final.evidence.delivery import Delivery
+from automl.final.evidence.heads import number_of
 from automl.final.evidence.verdict import RETRAINS, Final
 from automl.final.retrain import Retrained
 from automl.machine import slowdown
 from automl.pipeline.deliver.trained import LeftWeights
 from automl.pipeline.plan.budget import measured_closing
 from automl.pipeline.plan.constants import MOST_COMBINED
-from automl.pipeline.plan.heads import number_of
 from automl.pipeline.setup import Setup
 from automl.records import Config, Task
 from automl.review.front.kept import head_file
@@ -33,7 +33,7 @@ from automl.review.front.networks import StudyNetworks
 from automl.search import SearchResult
 from automl.search.storage.checkpoints import TrialFiles, checkpoint_round
 from automl.search.storage.reader import StoredTrial
-from automl.spaces.architectures.factories import LINEAR_ON_PIXELS, is_factory
+from automl.spaces.architectures.factories import ALL_DEPTHS, LINEAR_ON_PIXELS, is_factory
 from automl.torch_setup import set_threads
 from automl.training.models.pretrained_weights import Weights, arch
 
@@ -160,9 +160,10 @@ class Pool:
             return None
         weights = self._networks.weights_of(model.config)
         network = self._networks.network(model.config)
+        own = getattr(trained.model, "folder_arguments", None)  # with features of all depths
         member = Member(
-            name if name == LINEAR_ON_PIXELS else arch(name),
-            network.arguments,
+            ALL_DEPTHS if own else name if name == LINEAR_ON_PIXELS else arch(name),
+            own or network.arguments,
             trained.size,
             trained.info.img_size,
             trained.info.mean,

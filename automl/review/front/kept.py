@@ -74,8 +74,9 @@ def head_file(study: Path, config: Mapping[str, Any]) -> Path:
     model = str(config.get("model"))
     if model == LINEAR_ON_PIXELS:
         return study / HEADS_FOLDER / f"{PIXELS}.safetensors"
-    pooled = study / HEADS_FOLDER / f"{model}-{config.get('global_pool')}.safetensors"
-    return pooled if pooled.is_file() else study / HEADS_FOLDER / f"{model}.safetensors"
+    depths = "-depths" if config.get("depths") else ""
+    pooled = study / HEADS_FOLDER / f"{model}-{config.get('global_pool')}{depths}.safetensors"
+    return pooled if pooled.is_file() else study / HEADS_FOLDER / f"{model}{depths}.safetensors"
 
 
 def former_models(study: StudyFolder) -> dict[int, Path]:

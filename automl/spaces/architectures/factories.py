@@ -20,14 +20,16 @@ Factory = Callable[..., "nn.Module"]
 WORKING_FOLDER = (
     "AUTOML_WORKING_FOLDER"  # in the environment of Ray's workers, which may run in another folder
 )
-# This package's own network (`training/models/linear_head.py`). A folder may name it, as no other code is run.
+# This package's own networks. A folder may name them, as no other code is run.
 LINEAR_ON_PIXELS = "automl.training.models.linear_head:linear_on_pixels"
-ENSEMBLE = "automl.final.ensemble.network:ensemble"  # of timm's networks
+ALL_DEPTHS = "automl.training.models.depths.network:all_depths"  # around one of timm's networks
+DEPTHS_WORDS = "from all depths"  # of the features of such a network
+ENSEMBLE = "automl.final.ensemble.network:ensemble"  # of all these
 
 
 def is_built_in(name: object) -> bool:
     """Return whether `name` is a function of this package, which is safe to call for a folder from a stranger."""
-    return name in (LINEAR_ON_PIXELS, ENSEMBLE)
+    return name in (LINEAR_ON_PIXELS, ALL_DEPTHS, ENSEMBLE)
 
 
 def is_factory(name: str) -> bool:

@@ -26,11 +26,12 @@ from automl.records import Config, DatasetInfo, SearchSplits
 from automl.torch_setup import import_timm
 from automl.training.evaluate import Answers, score
 from automl.training.heads.feature_cache import FeatureCache, identity_of
-from automl.training.heads.features import FeatureReader, Features
+from automl.training.heads.features import MOST_TRAIN, MOST_VAL, FeatureReader, Features
 from automl.training.heads.fit import (
     Fitting,
     Linear,
     Problem,
+    Projection,
     Scale,
     one_blas_thread,
     regression_of,
@@ -41,12 +42,15 @@ from automl.training.heads.out_of_fold import OutOfFold, cross_validate
 from automl.training.heads.record import Head, Ranked
 from automl.training.heads.strength import Choice, choose, stack
 from automl.training.models.build import input_size, model_arguments
+from automl.training.models.depths.network import MOST_FEATURES, AllDepths, with_all_depths
 from automl.training.models.finetune import Classifier
 from automl.training.models.hyperparameters import Recipe
 from automl.training.models.pretrained_weights import Weights, load_model, normalised
 
 READING_SHARE = 0.8  # of the time
-CHOOSING_SHARE = 0.5  # of the rest: the strength of the penalty
+LAST_SHARE = 0.5  # of the rest: the head on the last features, if another follows
+CHOOSING_SHARE = 0.5  # of what a head has: the strength of its penalty
+MOST_VALUES = 10**8  # of features from all depths, which are in memory at once
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +75,7 @@ class FeatureHeads:
     def fit(
         self, weights: Weights, config: Config, *, until: Moment, model: nn.Module | None = None
     ) -> Head | None:
-        """Fit a head on the features of a network until the moment `until`.
+        """Fit a head on the last features of a network until the moment `until`.
 
         The result is timm's network `config["model"]` with these weights, and the head as its classifier. With less
         time, fewer random rows are read, and no mirror images; where classes are balanced, they take turns. `model` is
@@ -80,13 +84,52 @@ class FeatureHeads:
         features. Raises ModelError for weights that cannot be used.
         The strength of the penalty is chosen by the loss, whatever the metric. Folds are fitted with the same strength.
         """
+        found = self._fit(weights, config, until, model, depths=False)
+        return found[0] if found else None
+
+    def fit_both(
+        self, weights: Weights, config: Config, *, until: Moment, model: nn.Module | None = None
+    ) -> list[Head]:
+        """Fit the head of `fit` and one on features from all depths, which are read together.
+
+        There is none of the second kind if no time is left, or the network does not describe its layers.
+        """
+        return self._fit(weights, config, until, model, depths=True)
+
+    def _fit(
+        self, weights: Weights, config: Config, until: Moment, model: nn.Module | None, *, depths: bool
+    ) -> list[Head]:
         begun = Moment.now()
-        if until.passed():
-            return None
-        network = _Network.of(self.splits.info, weights, config, model)
-        read = None if network is None else self._read(network, until)
-        if network is None or read is None:
-            return None
+        network = None if until.passed() else _Network.of(self.splits.info, weights, config, model)
+        if network is None:
+            return []
+        whole = network.with_depths(_most_features(self.splits)) if depths else None
+        read = self._read(whole or network, until)
+        if read is None:
+            return []
+        if whole is None:
+            head = self._head(network, read, begun, until)
+            return [] if head is None else [head]
+        last, deep = whole.apart()
+        soon = Moment.now().later(LAST_SHARE * until.left())
+        first = self._head(last, _last_columns(read, last.classifier.width), begun, soon)
+        heads = [] if first is None else [first]
+        if first is not None and not until.passed():
+            projection = Projection.of(read[0], seed=self.seed)
+            reduced = projection.apply(read[0]), projection.apply(read[1])
+            second = self._head(deep, reduced, begun, until, projection)
+            heads += [] if second is None else [second]
+        return heads
+
+    def _head(
+        self,
+        network: _Network,
+        read: tuple[Features, Features],
+        begun: Moment,
+        until: Moment,
+        projection: Projection | None = None,
+    ) -> Head | None:
+        """Fit a head on features of training and validation rows, which are changed. None without a finite score."""
         train, val = read
         info = network.info
         # Not standardised: each fold has its own scale.
@@ -100,17 +143,21 @@ class FeatureHeads:
         value = score(answers.logits, answers.targets, info, self.metric)[self.metric]
         if not math.isfinite(value):
             return None
-        network.set_classifier(scale.fold(layer))
+
+        def whole(found: Linear) -> Linear:
+            return found if projection is None else projection.fold(found)
+
+        network.set_classifier(whole(scale.fold(layer)))
         full = None
         if not until.passed():
-            full = network.copy_with(scale.fold(fitter.fit(_joined(train, val), start=layer)))
+            full = network.copy_with(whole(scale.fold(fitter.fit(_joined(train, val), start=layer))))
         crossed, layers = self._cross_validated(both, fitter, info)
         ranked = Ranked.of(value, answers, crossed, self.folds, info)
         return Head(
             model=network.model,
             full=full,
             # Without hflip, as a predictor would then average over mirror images, and `val_score` is that of one view.
-            config={**config, "hflip": False, "freeze": "head"},
+            config={**network.config, "hflip": False, "freeze": "head"},
             info=info,
             size=network.size,
             val_score=ranked.value,
@@ -121,10 +168,12 @@ class FeatureHeads:
             strength=fitter.choice.strength,
             estimator=regression_of(info.task),
             views=fitter.choice.views,
-            weights=weights,
+            weights=network.weights,
             answers=ranked.answers,
             out_of_fold=crossed,
-            of_folds=tuple(layers[1 : crossed.folds]) if crossed is not None and ranked.by_folds else (),
+            of_folds=tuple(map(whole, layers[1 : crossed.folds]))
+            if crossed is not None and ranked.by_folds
+            else (),
         )
 
     @property
@@ -193,6 +242,7 @@ class _Network:
     arguments: dict[str, Any]
     info: DatasetInfo
     size: int
+    config: Config
 
     @staticmethod
     def of(info: DatasetInfo, weights: Weights, config: Config, model: nn.Module | None) -> _Network | None:
@@ -205,7 +255,29 @@ class _Network:
         if classifier is None:
             return None
         classifier.silence_others()
-        return _Network(model, classifier, weights, arguments, info, input_size(recipe, info))
+        return _Network(model, classifier, weights, arguments, info, input_size(recipe, info), config)
+
+    def with_depths(self, most: int) -> _Network | None:
+        """Return this network with `most` features from all depths at most; None if it has no layers for them."""
+        name = self.config["model"]
+        model = with_all_depths(self.model, name, self.arguments, side=self.size, most=most)
+        classifier = None if model is None else Classifier.of(model)
+        if model is None or classifier is None:
+            return None
+        return replace(
+            self, model=model, classifier=classifier, config={**self.config, "depths": model.every}
+        )
+
+    def apart(self) -> tuple[_Network, _Network]:
+        """Return a network without its features from all depths, and one with them; this one is used up."""
+        assert isinstance(self.model, AllDepths)
+        deep, alone = copy.deepcopy(self.model), self.model.released()
+        own, deeper = Classifier.of(alone), Classifier.of(deep)
+        assert own is not None and deeper is not None  # as this one has them
+        config = {name: value for name, value in self.config.items() if name != "depths"}
+        return replace(self, model=alone, classifier=own, config=config), replace(
+            self, model=deep, classifier=deeper
+        )
 
     def set_classifier(self, layer: Linear) -> None:
         """Set the classifier, for features that are not standardised."""
@@ -237,6 +309,7 @@ class _Network:
             "facts": dict(weights.facts),
             "size": self.size,
             "timm": import_timm().__version__,
+            **({"depths": self.config["depths"]} if "depths" in self.config else {}),
         }
 
 
@@ -269,6 +342,18 @@ def _put_into(classifier: Classifier, layer: Linear) -> None:
         torch.from_numpy(np.ascontiguousarray(layer.weight)),
         torch.from_numpy(np.ascontiguousarray(layer.bias)),
     )
+
+
+def _most_features(splits: SearchSplits) -> int:
+    """Return the most features from all depths whose values for all rows fit into the memory."""
+    rows = min(splits.train.n, MOST_TRAIN) + min(splits.val.n, MOST_VAL)
+    return min(MOST_FEATURES, MOST_VALUES // max(1, rows))
+
+
+def _last_columns(read: tuple[Features, Features], n: int) -> tuple[Features, Features]:
+    """Return copies of the last `n` features."""
+    train, val = (replace(part, values=part.values[..., -n:].copy()) for part in read)
+    return train, val
 
 
 def _joined(train: Features, val: Features) -> Features:

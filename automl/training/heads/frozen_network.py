@@ -57,7 +57,7 @@ class FrozenNetwork:
     def __enter__(self) -> FrozenNetwork:
         self._handles = [
             layer.register_forward_pre_hook(partial(self._keep, place))
-            for place, layer in enumerate(self.classifier.layers)
+            for place, layer in enumerate(self.classifier.read)
         ]
         workers = self._threads if self._on_cpu else 1
         self._pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
@@ -164,7 +164,7 @@ class FrozenNetwork:
 
     def _run(self, images: Tensor) -> tuple[Any, list[Any]]:
         """Return the outputs of the network, and the input of each layer of its classifier, None if it did not run."""
-        self._local.inputs = [None] * len(self.classifier.layers)
+        self._local.inputs = [None] * len(self.classifier.read)
         return self.model(images), self._local.inputs
 
     @torch.inference_mode()

@@ -11,6 +11,7 @@ from automl.records import DatasetInfo
 from automl.spaces.architectures.capability import Capability
 from automl.spaces.architectures.factories import create
 from automl.spaces.architectures.families import capabilities
+from automl.training.models.depths.network import with_all_depths
 from automl.training.models.finetune import freeze
 from automl.training.models.hyperparameters import Recipe
 from automl.training.models.pretrained_weights import Weights, load_model
@@ -67,6 +68,22 @@ def model_arguments(recipe: Recipe, info: DatasetInfo, weights: Weights | None =
         if can.stem:  # a full-width stem would take a third of the time
             arguments["stem_width"] = max(8, 4 * round(can.stem * width / 4))
     return arguments
+
+
+def load_for_head(recipe: Recipe, info: DatasetInfo, weights: Weights) -> nn.Module:
+    """Return the network of a linear head, with its weights: that of the configuration, and its layers if it has any.
+
+    Raises ModelError if the weights cannot be used, or the network has no layers whose features could be read.
+    """
+    arguments = model_arguments(recipe, info, weights)
+    network = load_model(weights, arguments)
+    if not recipe.depths:
+        return network
+    side = input_size(recipe, info)
+    found = with_all_depths(network, recipe.model, arguments, side=side, every=recipe.depths)
+    if found is None:
+        raise ModelError(f"{recipe.model} has no layers whose features could be read")
+    return found
 
 
 def input_size(recipe: Recipe, info: DatasetInfo) -> int:

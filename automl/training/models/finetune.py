@@ -10,7 +10,7 @@ that of BEiT (Bao, Dong, Piao and Wei 2022, "BEiT: BERT pre-training of image tr
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -23,6 +23,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from automl.errors import ModelError
 from automl.spaces.architectures.families import capabilities
 from automl.spaces.architectures.layers import layers
+from automl.training.models.depths.network import AllDepths
 from automl.training.models.hyperparameters import Recipe
 from automl.training.models.linear_head import LinearOnPixels
 from automl.training.models.pretrained_weights import Weights, classifier_names
@@ -54,16 +55,13 @@ def freeze(model: nn.Module, how: str, *, norm: bool = False) -> None:
 
 
 def head_name(recipe: Recipe, weights: Weights) -> str:
-    """Return the name of the linear head that a fine-tuning begins with: it is of a network and a way of pooling.
+    """Return the name of a linear head: it is of a network and a way of pooling, and of all depths or not.
 
-    The name is that of the network if it pools as its weights were trained.
+    The name is that of the network if it pools as its weights were trained, and the head sees its last features alone.
     """
     own = own_pool(recipe.model, weights)
-    return (
-        f"{recipe.model}-{recipe.global_pool}"
-        if own and recipe.global_pool not in (None, own)
-        else recipe.model
-    )
+    pool = f"-{recipe.global_pool}" if own and recipe.global_pool not in (None, own) else ""
+    return recipe.model + pool + ("-depths" if recipe.depths else "")
 
 
 def own_pool(model: str, weights: Weights) -> str:
@@ -90,14 +88,19 @@ class Classifier:
     distilled, or of one for each branch. Where their inputs have the same width, the features are the mean of these,
     and all layers get the same weights. Otherwise the features are the inputs of all layers, one after the other.
     `others` add to the scores in another way, as the auxiliary layer of VOLO does for each patch: they get zeros.
+    `side` is the layer on features of all depths, which come before the others.
     """
 
     layers: tuple[nn.Linear | nn.Conv2d, ...]
     others: tuple[nn.Linear | nn.Conv2d, ...] = ()
+    side: nn.Linear | None = None
 
     @staticmethod
     def of(model: nn.Module) -> Classifier | None:
         """Return the classifier of a network, None if it does not end in linear layers."""
+        if isinstance(model, AllDepths):
+            own = Classifier.of(model.network)
+            return None if own is None else replace(own, side=model.side)
         layers, inner = linear_classifiers(model), dict(model.named_modules())
         named = (inner.get(name) for name in classifier_names(model))
         others = tuple(each for each in named if _is_linear(each) and each not in layers)
@@ -106,13 +109,29 @@ class Classifier:
     @property
     def width(self) -> int:
         """The number of features."""
+        return self.side_width + self.last_width
+
+    @property
+    def side_width(self) -> int:
+        """The number of features of all depths, which come first."""
+        return 0 if self.side is None else self.side.in_features
+
+    @property
+    def last_width(self) -> int:
+        """The number of features of the last layer."""
         return sum(self._widths) if self._apart else self._widths[0]
+
+    @property
+    def read(self) -> tuple[nn.Linear | nn.Conv2d, ...]:
+        """The layers whose inputs are the features, in the order of `features` and `scores`."""
+        return self.layers if self.side is None else (*self.layers, self.side)
 
     @property
     def weight(self) -> Tensor:
         """The weights (n_outputs, width) of the layers together; where they share features, of the first."""
         own = [layer.weight.flatten(1) for layer in self.layers]
-        return torch.cat(own, dim=1) / len(own) if self._apart else own[0]
+        last = torch.cat(own, dim=1) / len(own) if self._apart else own[0]
+        return last if self.side is None else torch.cat([self.side.weight, last], dim=1)
 
     @property
     def bias(self) -> Tensor:
@@ -122,14 +141,16 @@ class Classifier:
         return found
 
     def features(self, inputs: Sequence[Tensor]) -> Tensor:
-        """Return the features (B, width) of the inputs of the layers, each (B, d) or (B, d, 1, 1)."""
-        flat = [each.flatten(1) for each in inputs]
-        return torch.cat(flat, dim=1) if self._apart else torch.stack(flat).mean(dim=0)
+        """Return the features (B, width) of the inputs of the layers of `read`, each (B, d) or (B, d, 1, 1)."""
+        flat = [each.flatten(1) for each in inputs[: len(self.layers)]]
+        last = torch.cat(flat, dim=1) if self._apart else torch.stack(flat).mean(dim=0)
+        return last if self.side is None else torch.cat([inputs[-1], last], dim=1)
 
     def scores(self, inputs: Sequence[Tensor]) -> Tensor:
         """Return what the layers put out together for these inputs, (B, n_outputs)."""
-        each = [layer(given).flatten(1) for layer, given in zip(self.layers, inputs, strict=True)]
-        return torch.stack(each).mean(dim=0)
+        each = [layer(given).flatten(1) for layer, given in zip(self.layers, inputs, strict=False)]
+        last = torch.stack(each).mean(dim=0)
+        return last if self.side is None else last + self.side(inputs[-1])
 
     @torch.no_grad()
     def put(self, weight: Tensor, bias: Tensor) -> None:
@@ -137,7 +158,10 @@ class Classifier:
 
         Raises RuntimeError for another number of features or outputs.
         """
-        parts = weight.split(self._widths, dim=1) if self._apart else (weight,) * len(self.layers)
+        first, last = weight.split([self.side_width, weight.shape[1] - self.side_width], dim=1)
+        if self.side is not None:
+            self.side.weight.copy_(first)
+        parts = last.split(self._widths, dim=1) if self._apart else (last,) * len(self.layers)
         for layer, part in zip(self.layers, parts, strict=True):
             own = part * len(self.layers) if self._apart else part
             layer.weight.copy_(own if layer.weight.ndim == 2 else own[..., None, None])

@@ -51,6 +51,7 @@ class Recipe:
     size: int | None = None  # side in pixels of the input of a pretrained network
     global_pool: str | None = None  # of a transformer's tokens: one of POOLS
     drop_path: float = 0.0
+    depths: int = 0  # of a linear head: it sees features of each so-manieth layer; 0: of the last one alone
 
     # Fine-tuning
     pretrained: bool = False
@@ -82,7 +83,7 @@ _TYPES: dict[str, type] = {
 _OPTIONAL = frozenset(field.name for field in fields(Recipe) if field.default is None)
 
 # The parameters that a search space may have.
-PARAMETERS = frozenset(_TYPES) - {"model"}
+PARAMETERS = frozenset(_TYPES) - {"model", "depths"}
 
 
 def _converted(name: str, value: Any) -> Any:

@@ -13,6 +13,7 @@ from torch import nn
 
 from automl.config import StudyConfig
 from automl.config.metrics import METRICS
+from automl.final.evidence.heads import head_key
 from automl.pipeline.clock import Clock
 from automl.pipeline.context import Context
 from automl.pipeline.plan import heads
@@ -214,5 +215,5 @@ def test_head_of_a_network_for_large_images_gets_them_as_they_are_stored() -> No
     }
     assert {model: heads._config(recipe, model, None)["size"] for model in sizes} == sizes
     assert "global_pool" not in heads._config(recipe, "resnet18", None)
-    key = heads.head_key(heads._config(recipe, "vit_tiny_patch16_224", "avg"))
+    key = head_key(heads._config(recipe, "vit_tiny_patch16_224", "avg"))
     assert key == "features of vit_tiny_patch16_224 at 224 px, avg"

@@ -1,0 +1,1 @@
+"""Networks whose classifier sees features of all depths, not of the last layer alone."""
