@@ -49,8 +49,7 @@ def test_way_of_pooling_goes_from_the_search_to_the_delivered_model(
     assert set(heads.index) == {"token", "avg"}
     kept = {file.name for file in (result.directory / "heads").iterdir()}
     assert {name for name in kept if ".whole" not in name and ".validation" not in name} == {
-        "test_vit.safetensors",
-        "test_vit-avg.safetensors",
+        f"test_vit{pool}{depths}.safetensors" for pool in ("", "-avg") for depths in ("", "-depths")
     }
     trained = rows[rows["kind"] == "fine-tuned"]
     assert set(trained["global_pool"]) == {"token", "avg"}

@@ -15,7 +15,7 @@ from automl.final.loading.config_file import read_config, require_types
 from automl.final.loading.sized_network import build_with_weights, require_numbers
 from automl.final.model_folder import CONFIG, FACTORY, WEIGHTS
 from automl.records import DatasetInfo
-from automl.spaces.architectures.factories import ENSEMBLE, is_built_in, load_factory
+from automl.spaces.architectures.factories import ALL_DEPTHS, ENSEMBLE, is_built_in, load_factory
 from automl.torch_setup import import_timm
 from automl.training.models.safe_arguments import plain_arguments
 
@@ -39,7 +39,8 @@ def load_network(
         given = arguments if name == ENSEMBLE else plain_arguments(arguments)
         make = partial(load_factory(str(name)), **given)
         _require_outputs(arguments.get("num_classes"), info)
-        _require_channels(arguments, info)
+        if name == ALL_DEPTHS:
+            _require_channels(arguments, info)
         return build_with_weights(make, folder / WEIGHTS)
     if factory is None or (isinstance(factory, str) and factory != name):
         raise ModelError(

@@ -16,9 +16,9 @@ from automl.final.distillation.outcome import Distilled, Size
 from automl.final.evidence.answers import answered
 from automl.final.evidence.candidates import Alternative, Candidate, Positions
 from automl.final.evidence.delivery import NAMES, Delivery
-from automl.final.evidence.heads import number_of
 from automl.final.evidence.paired import Difference, paired_difference
 from automl.final.evidence.verdict import Final
+from automl.final.heads import number_of
 from automl.final.retrain import Retrained, without
 from automl.machine import slowdown
 from automl.pipeline.distillation.students import Student

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from automl.final.evidence.delivery import DERIVED, Delivery
-from automl.final.evidence.heads import number_of
 from automl.final.evidence.verdict import Final
+from automl.final.heads import number_of
 from automl.pipeline.results import finite
 from automl.search import SearchResult
 

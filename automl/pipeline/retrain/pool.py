@@ -19,8 +19,8 @@ from automl.final.ensemble.network import Ensemble, Member
 from automl.final.evidence.answers import answered
 from automl.final.evidence.candidates import Alternative
 from automl.final.evidence.delivery import Delivery
-from automl.final.evidence.heads import number_of
 from automl.final.evidence.verdict import RETRAINS, Final
+from automl.final.heads import number_of
 from automl.final.retrain import Retrained
 from automl.machine import slowdown
 from automl.pipeline.deliver.trained import LeftWeights

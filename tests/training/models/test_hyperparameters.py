@@ -47,5 +47,5 @@ def test_configuration_that_cannot_be_trained_is_refused(config: dict[str, Any],
         Recipe.from_config(config)
 
 
-def test_space_may_search_over_everything_but_the_model() -> None:
-    assert set(asdict(Recipe("resnet18", lr=0.1))) - {"model"} == PARAMETERS
+def test_space_may_search_over_everything_but_the_model_and_the_features_of_a_head() -> None:
+    assert set(asdict(Recipe("resnet18", lr=0.1))) - {"model", "depths"} == PARAMETERS

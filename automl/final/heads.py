@@ -31,7 +31,11 @@ def value_words(head: Head, metric: str, info: DatasetInfo) -> str:
         return f"{metric} {head.val_score:.4f} on {few} validation images"
     times = f", mean of {len(crossed.values)} times" if len(crossed.values) > 1 else ""
     said = f"{crossed.value:.4f} by cross-validation ({len(crossed.rows):,} images in {crossed.folds} folds{times})"
-    return f"{metric} {said}" if info.folds else f"{metric} {head.val_score:.4f} on the validation images and {said}"
+    return (
+        f"{metric} {said}"
+        if info.folds
+        else f"{metric} {head.val_score:.4f} on the validation images and {said}"
+    )
 
 
 def head_key(config: Config) -> str:
