@@ -11,7 +11,7 @@ from automl.data.sources.files.base import Files, FolderFiles
 from automl.data.sources.files.file_names import read_file_names
 from automl.data.sources.files.folder_kinds import says_nothing
 from automl.data.sources.files.layout import Layout, printable, read_layout
-from automl.data.sources.files.listed_split import with_listed_split
+from automl.data.sources.files.listed_split.match import give_listed_split, with_listed_split
 from automl.data.sources.files.manifest import manifest_source
 from automl.data.sources.files.tables.find_tables import (
     folder_around,
@@ -48,7 +48,9 @@ def open_files(files: Files, options: ReadOptions) -> Source:
         if not tables and not (folders and layout is not None and not says_nothing(layout.classes)):
             tables, problem = other_tables(files, target=target, image=image, group=group)
         if tables:
-            return manifest_source(files, tables, target=target, task=options.task)
+            source = manifest_source(files, tables, target=target, task=options.task)
+            give_listed_split(files, source)
+            return source
         if problem is not None:
             raise problem
         column = image or group
@@ -58,8 +60,8 @@ def open_files(files: Files, options: ReadOptions) -> Source:
                 "out, or give a table"
             )
         require_classification(options.task, target, f"class folders ({files.where!r} holds no manifest)")
-        layout = with_listed_split(files, _by_folders_or_names(files, layout, no_classes))
-        return ClassFolderSource(files, layout, told_tables(files))
+        layout, lists = with_listed_split(files, _by_folders_or_names(files, layout, no_classes))
+        return ClassFolderSource(files, layout, told_tables(files, without=lists))
     except DataError:
         files.close()
         raise

@@ -138,7 +138,9 @@ def require_images(
     return table
 
 
-def manifest_source(files: Files, tables: Sequence[Table], *, target: str | None, task: str) -> Source:
+def manifest_source(
+    files: Files, tables: Sequence[Table], *, target: str | None, task: str
+) -> ManifestSource:
     """Return the images and targets in `tables`, which have the same columns. Raises DataError."""
     import pandas as pd
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import posixpath
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -77,10 +77,14 @@ def other_tables(
     return [], problem
 
 
-def told_tables(files: Files) -> tuple[str, ...]:
-    """Return a note on each of the first tables at the top that name the images, but are not used."""
+def told_tables(files: Files, *, without: Collection[str] = ()) -> tuple[str, ...]:
+    """Return a note on each of the first tables at the top that name the images, but are not used.
+
+    Those in `without` are used for other things.
+    """
     notes = []
     paths = [path for kind in (False, True) for path in _candidates(files, parts=False, by_content=kind)]
+    paths = [path for path in paths if path not in without]
     for table in _readable(files, paths[:_MOST_TOLD], None, None)[0]:
         find = Lookup(files, table.folder, prefer=split_of(_stem(table))).find
         cells = [str(cell) for cell in table.frame[table.image].head(_LOOKED_AT).tolist()]

@@ -11,19 +11,27 @@ from typing import Any
 
 from automl.data.sources.base import counted
 from automl.data.sources.files.layout import IMAGE_SUFFIXES
+from automl.data.sources.files.split_names import TRAIN, splits_among
 from automl.data.sources.files.tables.columns import IMAGE_COLUMNS
+from automl.data.sources.files.tables.split_columns import SPLIT
 
 Rows = list[dict[str, Any]]
 _LOOKED_AT = 20  # entries
 _LABEL, _IMAGE = "label", "image"
 
 
+def is_labelled(rows: Rows) -> bool:
+    """Return whether rows hold more than images and their parts."""
+    return any(key not in (_IMAGE, SPLIT) for row in rows[:_LOOKED_AT] for key in row)
+
+
 def rows_in(found: Any, note: list[str], name: str = "") -> Rows | None:
     """Return the rows in JSON that lists images, and add a note on how it was read; None for anything else.
 
     Known are {"1.jpg": "cat"}, {"1.jpg": {"label": "cat"}}, {"cat": ["1.jpg"]}, [{"image": "1.jpg", "label": "cat"}],
-    [["1.jpg", "cat"]], {"image": ["1.jpg"], "label": ["cat"]}, the same with an object in place of each list, as
-    pandas writes it, COCO, and any of the lists as the only list in an object.
+    [["1.jpg", "cat"]], [["1.jpg", 0, "cat"]], {"image": ["1.jpg"], "label": ["cat"]}, the same with an object in place
+    of each list, as pandas writes it, COCO, any of the lists as the only list in an object, and a list for each part of
+    a split, whose names are then in the column split.
     """
     if isinstance(found, list):
         return _records(found)
@@ -32,6 +40,9 @@ def rows_in(found: Any, note: list[str], name: str = "") -> Rows | None:
     coco = _coco(found, note, name)
     if coco is not None:
         return coco
+    of_parts = parts_in(found)
+    if of_parts is not None:
+        return [row for part, value in of_parts.items() for row in _with_part(value, part)]
     values = list(found.values())
     if all(map(_is_image, islice(found, _LOOKED_AT))):
         return [
@@ -48,16 +59,62 @@ def rows_in(found: Any, note: list[str], name: str = "") -> Rows | None:
     return inside[0] if len(inside) == 1 else None
 
 
+def parts_in(found: Any) -> dict[str, list[Any]] | None:
+    """Return the lists of images in {"train": [...], "test": [...]} by the names of the parts; None for anything else.
+
+    Beside them there may be other things, but no list of images.
+    """
+    if not isinstance(found, dict) or TRAIN not in splits_among(found).values():
+        return None
+    lists = {
+        key: value
+        for key, value in found.items()
+        if isinstance(value, list) and (_records(value) is not None or _are_images(value))
+    }
+    named = splits_among(lists)
+    fits = len(lists) > 1 and named.keys() == lists.keys() and TRAIN in named.values()
+    return lists if fits and len(set(named.values())) > 1 else None
+
+
+def _with_part(found: list[Any], part: str) -> Rows:
+    rows = _records(found)
+    if rows is None:
+        rows = [{_IMAGE: name} for name in found]
+    return [{**row, SPLIT: part} for row in rows]
+
+
+def image_names(found: Any) -> list[str]:
+    """Return the names of images in a list, perhaps with labels beside them, or in the lists of an object."""
+    if isinstance(found, dict):
+        return [name for value in found.values() if isinstance(value, list) for name in image_names(value)]
+    names = []
+    for entry in found if isinstance(found, list) else ():
+        if isinstance(entry, list) and entry:
+            entry = entry[0]
+        elif isinstance(entry, dict):
+            entry = next((value for key, value in entry.items() if _plain(key) in IMAGE_COLUMNS), None)
+        if isinstance(entry, str) and entry.strip():
+            names.append(entry.strip())
+    return names
+
+
 def _records(found: Sequence[Any]) -> Rows | None:
-    """Return the rows of objects, or of pairs of a file and a label; None if the first ones name no images."""
+    """Return the rows of objects, or of files and labels, perhaps with numbers; None if the first name no images."""
     first = found[:_LOOKED_AT]
     if not first:
         return None
     if all(isinstance(row, dict) for row in found):
         named = any(_plain(key) in IMAGE_COLUMNS for row in first for key in row)
         return list(found) if named or all(any(map(_is_image, row.values())) for row in first) else None
-    pairs = all(isinstance(row, list) and len(row) == 2 and _is_image(row[0]) for row in found)
-    return [{_IMAGE: row[0], _LABEL: row[1]} for row in found] if pairs else None
+    pairs = all(isinstance(row, list) and _is_labelled(row) for row in found)
+    return [{_IMAGE: row[0], _LABEL: row[-1]} for row in found] if pairs else None
+
+
+def _is_labelled(row: list[Any]) -> bool:
+    """Return whether cells are a file and its label, perhaps with the number of the label between them."""
+    if len(row) == 3 and not (isinstance(row[1], int) and isinstance(row[2], str)):
+        return False
+    return len(row) in (2, 3) and _is_image(row[0])
 
 
 def _columns(found: dict[str, Any]) -> Rows | None:

@@ -44,6 +44,22 @@ def test_usual_shapes_are_tables_beside_images_and_as_the_data(tmp_path: Path, f
         assert (list(source.files), source.targets.tolist()) == (["1.png", "2.png"], [0, 1])
 
 
+@pytest.mark.parametrize("name", ["split_zhou_Pets.json", "labels.json"])
+def test_rows_of_each_part_are_a_table_with_its_split(tmp_path: Path, name: str) -> None:
+    found = {"train": [["1.png", 0, "cat"]], "test": [["2.png", 1, "dog"]], "classes": ["cat", "dog"]}
+    root = _written(tmp_path, found, name)
+    for data in (root, root / name):
+        source = open_source(data)
+        assert (source.classes, source.targets.tolist()) == (("cat", "dog"), [0, 1])
+        assert source.splits == ["train", "holdout"]
+
+
+def test_images_of_each_part_without_labels_are_no_classes(tmp_path: Path) -> None:
+    root = _written(tmp_path, {"train": ["1.png"], "test": ["2.png"]}, "split.json")
+    with pytest.raises(DataError, match="lie in no class folder"):
+        open_source(root)
+
+
 @pytest.mark.parametrize(
     "kinds", [{"1.png": ["cat", "dog"], "2.png": []}, {"1.png": "cat|dog", "2.png": "cat"}]
 )
