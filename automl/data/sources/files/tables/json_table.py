@@ -37,9 +37,8 @@ def rows_in(found: Any, note: list[str], name: str = "") -> Rows | None:
         return _records(found)
     if not isinstance(found, dict) or not found:
         return None
-    coco = _coco(found, note, name)
-    if coco is not None:
-        return coco
+    if _is_coco(found):
+        return _coco(found, note, name)
     of_parts = parts_in(found)
     if of_parts is not None:
         return [row for part, value in of_parts.items() for row in _with_part(value, part)]
@@ -129,15 +128,20 @@ def _columns(found: dict[str, Any]) -> Rows | None:
     return None
 
 
+def _is_coco(found: dict[str, Any]) -> bool:
+    images = found.get("images")
+    named = isinstance(images, list) and all(isinstance(one, dict) and "file_name" in one for one in images)
+    return bool(images) and named and isinstance(found.get("annotations"), list)
+
+
 def _coco(found: dict[str, Any], note: list[str], name: str) -> Rows | None:
     """Return a row for each image of COCO's JSON, whose labels are the categories of its annotations.
 
-    They are one label if no image has several, else a list. https://cocodataset.org/#format-data
+    They are one label if no image has several, else a list. None for captions and other annotations without categories.
+    https://cocodataset.org/#format-data
     """
-    images, annotations = found.get("images"), found.get("annotations")
-    if not (isinstance(images, list) and isinstance(annotations, list)):
-        return None
-    if not images or not all(isinstance(image, dict) and "file_name" in image for image in images):
+    images, annotations = found["images"], found["annotations"]
+    if annotations and not any(isinstance(entry, dict) and "category_id" in entry for entry in annotations):
         return None
     kinds = [kind for kind in found.get("categories") or () if isinstance(kind, dict)]
     names = {str(kind.get("id")): str(kind.get("name")) for kind in kinds}
