@@ -14,7 +14,7 @@ from automl.data.sources.files.folder_kinds import listed
 from automl.data.sources.files.layout import IMAGE_SUFFIXES, Layout, printable
 from automl.data.sources.files.listed_split.find_lists import PARTS, PartList, lists_of_parts
 from automl.data.sources.files.manifest import ManifestSource
-from automl.data.sources.files.split_names import TRAIN
+from automl.data.sources.files.split_names import TRAIN, splits_among
 
 _SHARE = 0.9  # of the lines that must name images, and of the images that must be in a list
 _SEVERAL = -1  # a name of several images
@@ -43,11 +43,16 @@ def with_listed_split(files: Files, layout: Layout) -> tuple[Layout, frozenset[s
 
 
 def give_listed_split(files: Files, source: ManifestSource) -> None:
-    """Give the images of a table that assigns no parts those in which other files list them, as above."""
+    """Give the images of a table that assigns no parts those in which other files list them, as above.
+
+    Without such files, they are those of train/, val/ and test/ in which all images lie.
+    """
     stored = source.stored()
     if any(source.splits) or stored is None:
         return
     found = _listed_parts(files, stored[1])
+    if not found.notes:
+        found = _parts_of_folders(stored[1])
     source.splits = found.splits or source.splits
     source.notes += found.notes
 
@@ -74,6 +79,21 @@ def _listed_parts(files: Files, paths: Sequence[str]) -> _Found:
         )
         return _Found(splits, (said, *told), used)
     return _Found([])
+
+
+def _parts_of_folders(paths: Sequence[str]) -> _Found:
+    """Return the parts of images that all lie in folders of parts beside each other, of which one is for training."""
+    folders = [posixpath.dirname(path).split("/") for path in paths]
+    names = set(map(tuple, folders))
+    around = len(posixpath.commonprefix([*names]))
+    if any(len(path) <= around for path in names):
+        return _Found([])
+    named = splits_among({path[around] for path in names})
+    parts = [named.get(folder[around], "") for folder in folders]
+    if not set(PARTS) >= set(parts) or TRAIN not in parts or len(set(parts)) < 2:
+        return _Found([])
+    told = ", ".join(f"{name}/ as {part}" for name, part in sorted(named.items()))
+    return _Found(parts, (f"Folders taken for parts of a split: {told}.",))
 
 
 def _rows_by_name(paths: Sequence[str]) -> dict[str, int]:

@@ -31,7 +31,8 @@ def rows_in(found: Any, note: list[str], name: str = "") -> Rows | None:
     Known are {"1.jpg": "cat"}, {"1.jpg": {"label": "cat"}}, {"cat": ["1.jpg"]}, [{"image": "1.jpg", "label": "cat"}],
     [["1.jpg", "cat"]], [["1.jpg", 0, "cat"]], {"image": ["1.jpg"], "label": ["cat"]}, the same with an object in place
     of each list, as pandas writes it, COCO, any of the lists as the only list in an object, and a list for each part of
-    a split, whose names are then in the column split.
+    a split, whose names are then in the column split. So are Label Studio's tasks with choices, and FiftyOne's
+    {"classes": ["cat"], "labels": {"1": 0}}.
     """
     if isinstance(found, list):
         return _records(found)
@@ -39,6 +40,9 @@ def rows_in(found: Any, note: list[str], name: str = "") -> Rows | None:
         return None
     if _is_coco(found):
         return _coco(found, note, name)
+    named = _labels_by_number(found)
+    if named is not None:
+        return named
     of_parts = parts_in(found)
     if of_parts is not None:
         return [row for part, value in of_parts.items() for row in _with_part(value, part)]
@@ -102,6 +106,8 @@ def _records(found: Sequence[Any]) -> Rows | None:
     first = found[:_LOOKED_AT]
     if not first:
         return None
+    if all(map(_is_task, first)):
+        return [row for task in found if (row := _task(task)) is not None] or None
     if all(isinstance(row, dict) for row in found):
         named = any(_plain(key) in IMAGE_COLUMNS for row in first for key in row)
         return list(found) if named or all(any(map(_is_image, row.values())) for row in first) else None
@@ -114,6 +120,48 @@ def _is_labelled(row: list[Any]) -> bool:
     if len(row) == 3 and not (isinstance(row[1], int) and isinstance(row[2], str)):
         return False
     return len(row) in (2, 3) and _is_image(row[0])
+
+
+def _labels_by_number(found: dict[str, Any]) -> Rows | None:
+    """Return the rows of FiftyOne's numbers of classes by the names of images without extension."""
+    classes, labels = found.get("classes"), found.get("labels")
+    if not (isinstance(classes, list) and isinstance(labels, dict) and labels):
+        return None
+    if not all(isinstance(k, int) and 0 <= k < len(classes) for k in labels.values()):
+        return None
+    return [{_IMAGE: name, _LABEL: str(classes[k])} for name, k in labels.items()]
+
+
+def _is_task(found: Any) -> bool:
+    """Return whether this is a task of Label Studio. https://labelstud.io/guide/export"""
+    return (
+        isinstance(found, dict)
+        and isinstance(found.get("data"), dict)
+        and isinstance(found.get("annotations"), list)
+    )
+
+
+def _task(found: Any) -> dict[str, Any] | None:
+    """Return the image and the choices of a task, of its last annotation that was not cancelled; None without image."""
+    if not _is_task(found):
+        return None
+    image = next((cell for cell in found["data"].values() if _is_image(cell)), None)
+    choices: list[str] = []
+    for annotation in found["annotations"]:
+        if isinstance(annotation, dict) and not annotation.get("was_cancelled"):
+            choices = _choices(annotation.get("result"))
+    label = choices[0] if len(choices) == 1 else choices or None
+    return None if image is None else {_IMAGE: image, _LABEL: label}
+
+
+def _choices(result: Any) -> list[str]:
+    values = (
+        [entry.get("value") for entry in result if isinstance(entry, dict)]
+        if isinstance(result, list)
+        else []
+    )
+    found = [value.get("choices") for value in values if isinstance(value, dict)]
+    return [str(choice) for choices in found if isinstance(choices, list) for choice in choices]
 
 
 def _columns(found: dict[str, Any]) -> Rows | None:

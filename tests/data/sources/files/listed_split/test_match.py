@@ -214,3 +214,26 @@ def test_numbers_of_images_and_their_parts_are_the_split(tmp_path: Path) -> None
     source = open_source(_root(tmp_path, lists))
     assert source.splits == ["holdout", "train", "train", "train", "holdout"] * 2
     assert "Parts of the split as in train_test_split.txt: train 6, holdout 4." in source.notes
+
+
+@pytest.mark.parametrize("around", ["", "data/"])
+def test_folders_of_parts_are_the_split_of_a_table_without_one(tmp_path: Path, around: str) -> None:
+    """Hugging Face's imagefolder with one metadata.jsonl."""
+    names = [f"{around}{part}/{k}.png" for part, n in (("train", 4), ("test", 2)) for k in range(n)]
+    root = images_at(tmp_path, [*names, "new/9.png"])
+    rows = [json.dumps({"file_name": name, "label": "ab"[k % 2]}) for k, name in enumerate(names)]
+    (root / "metadata.jsonl").write_text("\n".join(rows))
+    source = open_source(root)
+    assert source.splits == ["train"] * 4 + ["holdout"] * 2
+    assert "Folders taken for parts of a split: test/ as holdout, train/ as train." in source.notes
+
+
+@pytest.mark.parametrize("folders", [("train", "other"), ("train", "train"), ("val", "test"), ("train", ".")])
+def test_folders_of_a_table_that_are_not_all_parts_are_no_split(
+    tmp_path: Path, folders: tuple[str, str]
+) -> None:
+    names = [f"{folder}/{folders.index(folder)}{k}.png" for folder in folders for k in range(2)]
+    root = images_at(tmp_path, names)
+    rows = "".join(f"{name},{'ab'[k % 2]}\n" for k, name in enumerate(names))
+    (root / "labels.csv").write_text(f"image,label\n{rows}")
+    assert set(open_source(root).splits) == {""}
