@@ -11,6 +11,7 @@ from automl.data.sources.files.base import Files, FolderFiles
 from automl.data.sources.files.file_names import read_file_names
 from automl.data.sources.files.folder_kinds import says_nothing
 from automl.data.sources.files.layout import Layout, printable, read_layout
+from automl.data.sources.files.listed_split.labelled_parts import with_labelled_parts
 from automl.data.sources.files.listed_split.match import give_listed_split, with_listed_split
 from automl.data.sources.files.manifest import manifest_source
 from automl.data.sources.files.tables.find_tables import (
@@ -60,8 +61,9 @@ def open_files(files: Files, options: ReadOptions) -> Source:
                 "out, or give a table"
             )
         require_classification(options.task, target, f"class folders ({files.where!r} holds no manifest)")
-        layout, lists = with_listed_split(files, _by_folders_or_names(files, layout, no_classes))
-        return ClassFolderSource(files, layout, told_tables(files, without=lists))
+        layout, tables_of_parts = with_labelled_parts(files, _by_folders_or_names(files, layout, no_classes))
+        layout, lists = with_listed_split(files, layout)
+        return ClassFolderSource(files, layout, told_tables(files, without=lists | tables_of_parts))
     except DataError:
         files.close()
         raise

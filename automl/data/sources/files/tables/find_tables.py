@@ -37,7 +37,7 @@ _FOLDERS = frozenset(
 )  # besides `describes_others`
 _INSTANCES = "instances"
 _MOST_TOLD, _LOOKED_AT = 3, 20  # tables that a note names; cells, to see whether a table names the images
-_NO_LABELS = "submission"  # in the name of a table: it lists predictions to be made
+NO_LABELS = "submission"  # in the name of a table: it lists predictions to be made
 
 
 def named_tables(files: Files, *, image: str | None = None, group: str | None = None) -> list[Table]:
@@ -179,7 +179,7 @@ def _candidates(files: Files, *, place: str, by_content: bool) -> list[str]:
     found, fits = [], dict[str, bool]()  # by folder: there may be many files in one
     for path in _table_paths(files):
         stem, suffix = posixpath.splitext(posixpath.basename(path).lower())
-        if (suffix in BY_CONTENT) != by_content or _NO_LABELS in stem:
+        if (suffix in BY_CONTENT) != by_content or NO_LABELS in stem:
             continue
         folder = posixpath.dirname(path)
         if folder not in fits:
