@@ -23,6 +23,7 @@ _MOST_JSON = 2**26  # bytes; larger ones are annotations of objects
 _BOM = b"\xef\xbb\xbf"
 # CUB-200's files of "1 CLASS/NAME.jpg" and of "1 0", where 1 stands for training.
 _NUMBERED, _OF_NUMBERS = "images.txt", "train_test_split.txt"
+_TOGETHER = "trainval"  # the images of train and val again
 # Words in names of files that hold all parts, and CelebA's numbers of these.
 _WORDS = frozenset(("split", "splits", "partition", "partitions"))
 _BY_NUMBER = {"0": TRAIN, "1": VAL, "2": HOLDOUT}
@@ -49,12 +50,14 @@ def lists_of_parts(files: Files) -> list[list[PartList]]:
     alone: list[str] = []
     for path in files.paths:
         if path.lower().endswith(SUFFIXES):
-            if _WORDS & set(words_in(posixpath.splitext(posixpath.basename(path))[0])):
+            if _WORDS & set(words_in(_stem(path))):
                 alone.append(path)
             if path.lower().endswith(BY_CONTENT):
                 by_folder[posixpath.dirname(path)].append(path)
     found = []
     for folder, paths in by_folder.items():
+        if len(paths) > _MOST_LISTS:  # VOC's Main has lists of each class, too
+            paths = [path for path in paths if split_of(_stem(path))]
         if len(paths) <= _MOST_LISTS:
             found += _of_folder(files, folder, paths)
     for path in alone if len(alone) <= _MOST_LISTS else ():
@@ -68,18 +71,21 @@ def _of_folder(files: Files, folder: str, paths: Sequence[str]) -> list[list[Par
     """Return the lists of the parts in a folder: those in text, those in JSON, or CUB-200's."""
     found = []
     for kind, read in ((LISTS, _lines), ((".json",), _names)):
-        stems = {
-            path: posixpath.splitext(posixpath.basename(path))[0]
-            for path in paths
-            if path.lower().endswith(kind)
-        }
+        stems = {path: _stem(path) for path in paths if path.lower().endswith(kind)}
         named = splits_among(stems.values())
         parts = {path: named[stem] for path, stem in stems.items() if named.get(stem) in PARTS}
+        apart = {path: part for path, part in parts.items() if stems[path].lower() != _TOGETHER}
+        if {TRAIN, VAL} <= set(apart.values()):
+            parts = apart
         if TRAIN in parts.values() and len(set(parts.values())) > 1:
             found.append([PartList(path, part, read(files, path)) for path, part in parts.items()])
     if not found and {posixpath.join(folder, name) for name in (_NUMBERED, _OF_NUMBERS)} <= set(paths):
         found.append(_numbered(files, folder))
     return found
+
+
+def _stem(path: str) -> str:
+    return posixpath.splitext(posixpath.basename(path))[0]
 
 
 def _numbered(files: Files, folder: str) -> list[PartList]:
