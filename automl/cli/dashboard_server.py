@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import socket
 import socketserver
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
 
 
-PATIENCE = 60.0  # seconds that a client may send nothing within a request
+PATIENCE = 60.0  # seconds in which a client must send its request
 
 
 class _Server(socketserver.ThreadingMixIn, WSGIServer):
@@ -34,10 +36,36 @@ class _SixServer(_Server):
     address_family = socket.AF_INET6
 
 
+class _Deadline(io.RawIOBase):
+    """What a client sends, until a deadline: a byte now and then would keep a thread for ever."""
+
+    def __init__(self, connection: socket.socket, seconds: float) -> None:
+        self._connection = connection
+        self._until = time.monotonic() + seconds
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        left = self._until - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the request took too long to arrive")
+        before = self._connection.gettimeout()
+        self._connection.settimeout(left)
+        try:
+            return self._connection.recv_into(buffer)
+        finally:
+            self._connection.settimeout(before)
+
+
 class _Handler(WSGIRequestHandler):
-    """Handles requests without logging them."""
+    """Handles one request of a connection without logging it."""
 
     timeout = PATIENCE
+
+    def setup(self) -> None:
+        super().setup()
+        self.rfile = io.BufferedReader(_Deadline(self.connection, self.timeout))
 
     def log_message(self, format: str, *args: Any) -> None:
         """Log nothing."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import struct
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection
@@ -185,3 +186,33 @@ def test_client_that_goes_away_or_sends_nothing_costs_no_traceback(
                 other.sendall(line + b"\r\n\r\n")
         assert request("GET")[0] == 200
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [
+        b"",
+        b"GET / HTTP/1.1\r\nX-Long: ",
+        b"POST /api/studies HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 900000\r\n\r\n",
+    ],
+)
+def test_client_that_sends_a_byte_at_a_time_is_not_waited_for_longer_than_for_a_silent_one(
+    monkeypatch: pytest.MonkeyPatch, begun: bytes
+) -> None:
+    monkeypatch.setattr(dashboard_server._Handler, "timeout", 0.5)
+    with _served(_access()) as request:
+        start = time.monotonic()
+        with socket.create_connection(("127.0.0.1", request.port)) as slow:
+            slow.sendall(begun)
+            slow.settimeout(0.05)
+            while time.monotonic() < start + 20:
+                try:
+                    slow.sendall(b"a")
+                    if not slow.recv(1000):
+                        break
+                except TimeoutError:
+                    continue
+                except OSError:
+                    break  # a reset
+            assert time.monotonic() < start + 10
+        assert request("GET")[0] == 200

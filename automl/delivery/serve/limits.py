@@ -1,7 +1,8 @@
-"""Refuse requests before any of their bytes are kept: too large, of another host, or without the token."""
+"""Refuse requests before any of their bytes are kept: too large or slow, of another host, or without the token."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -16,6 +17,8 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 _DISCARDED = 2_000_000  # bytes of a refused request that are read
 _LONGEST_NUMBER = 18  # digits; Python refuses to read thousands of them
+_SLOWEST = 100_000  # bytes a second of a body, beyond the patience
+_CLOSE = {"connection": "close"}
 _OPEN = ("/health",)  # answered without a token: a load balancer has none
 
 
@@ -24,7 +27,8 @@ class Limits:
     """What a request may be.
 
     `most_bytes` of a request, `most_images` in it, `image_bytes` of each; `is_ours` says whether a Host header is this
-    server's name, and `token` is what "Authorization: Bearer TOKEN" must hold, None for none.
+    server's name, and `token` is what "Authorization: Bearer TOKEN" must hold, None for none. `patience` is in seconds:
+    headers must be sent in it, and a body in it and a second for each 100 kB.
     """
 
     most_bytes: int = 64_000_000
@@ -32,6 +36,7 @@ class Limits:
     image_bytes: int = 20_000_000
     is_ours: Callable[[str], bool] = lambda host: True
     token: str | None = None
+    patience: float = 60.0
 
 
 class Guard:
@@ -42,26 +47,46 @@ class Guard:
         self._limits = limits
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Answer 400, 401 or 413, or hand the request on."""
+        """Answer 400, 401, 408 or 413, or hand the request on."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         if (refused := self._refusal(scope["path"], headers)) is not None:
-            await _discarded(receive)
+            await _discarded(self._in_time(receive))
             await _answer(send, *refused)
             return
-        taken = 0
+        taken, in_time = 0, self._in_time(receive)
 
         async def counted() -> Message:
             nonlocal taken
-            message = await receive()
+            message = await in_time()
             taken += len(message.get("body", b""))
             if taken > self._limits.most_bytes:
                 raise HTTPException(413, self._too_large())
             return message
 
         await self._app(scope, counted, send)
+
+    def _in_time(self, receive: Receive) -> Receive:
+        """Return `receive` with a deadline for the whole body, which raises HTTPException."""
+        clock = asyncio.get_running_loop().time
+        until, more = clock() + self._limits.patience, True
+
+        async def in_time() -> Message:
+            nonlocal until, more
+            if not more:
+                return await receive()
+            try:
+                async with asyncio.timeout(until - clock()):
+                    message = await receive()
+            except TimeoutError:
+                raise HTTPException(408, "the request took too long to arrive", _CLOSE) from None
+            until += len(message.get("body", b"")) / _SLOWEST
+            more = bool(message.get("more_body", False))
+            return message
+
+        return in_time
 
     def _refusal(self, path: str, headers: dict[str, str]) -> tuple[int, str] | None:
         host = headers.get("host", "")
@@ -85,7 +110,10 @@ async def _discarded(receive: Receive) -> None:
     """Read the rest of a small request: a client that is still sending may never see the answer otherwise."""
     taken, more = 0, True
     while more and taken < _DISCARDED:
-        message = await receive()
+        try:
+            message = await receive()
+        except HTTPException:  # it is sent too slowly
+            return
         taken += len(message.get("body", b""))
         more = bool(message.get("more_body", False))
 

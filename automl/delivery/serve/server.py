@@ -39,9 +39,12 @@ def make_server(model: ServedModel, limits: Limits) -> uvicorn.Server:
     import uvicorn
 
     from automl.delivery.serve.app import make_app
+    from automl.delivery.serve.patience import patient
 
     settings = uvicorn.Config(
         make_app(model, limits),
+        http=patient(limits.patience),
+        ws="none",
         log_level="warning",
         access_log=False,
         server_header=False,

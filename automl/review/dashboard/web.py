@@ -7,19 +7,25 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import re
 from collections.abc import Iterable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+from automl.log import get_logger
 from automl.review.dashboard.importance import importances
 from automl.review.dashboard.requests.checks import problem_of
 from automl.review.dashboard.snapshot import Snapshot
 from automl.review.dashboard.storage import DashboardStorage
+from automl.terminal.printable import printable
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
+_log = get_logger(__name__)
+# The logger to which optuna-dashboard writes a traceback for each answer that fails.
+_TRACEBACKS = "optuna_dashboard._bottle_util"
 _STUDY = re.compile(r"/api/studies/(\d+)(/param_importances)?/?")
 _ARTIFACT = re.compile(r"/artifacts/.*")
 _UPLOAD = re.compile(r"/api/artifacts/.*")
@@ -33,6 +39,8 @@ _POLICY = (
 
 def translated(app: WSGIApplication, storage: DashboardStorage) -> WSGIApplication:
     """Return the application `app` of optuna-dashboard over `storage`, with the answers that its pages need."""
+
+    logging.getLogger(_TRACEBACKS).addFilter(_first_line_only)
 
     def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         path, reading = environ.get("PATH_INFO", ""), environ["REQUEST_METHOD"] == "GET"
@@ -64,6 +72,14 @@ def translated(app: WSGIApplication, storage: DashboardStorage) -> WSGIApplicati
         return app(environ, start_response)
 
     return answer
+
+
+def _first_line_only(record: logging.LogRecord) -> bool:
+    """Log what went wrong in one line, in place of the record with its traceback."""
+    _log.warning(
+        "the dashboard has no such answer: %s", printable(record.getMessage().strip().partition("\n")[0])
+    )
+    return False
 
 
 def _study(

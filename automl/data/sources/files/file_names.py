@@ -1,4 +1,4 @@
-"""Find classes in the names of images that lie in no class folders: cat.0.jpg, dog.17.jpg, Abyssinian_12.jpg."""
+"""Find classes in the names of images that lie in no class folders: cat.0.jpg, Abyssinian_12.jpg, 12_dog.jpg."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from automl.terminal.printable import short
 Folder = tuple[str, ...]
 # A word, and one number or several after it: cat.0, cat_001, cat-12, cat (3), cat12, cat_2_001.
 _NUMBERED = re.compile(r"(?P<word>.*?[^\W\d_])(?:[ ._-]*\(?\d++\)?)+")
+_PIECES = re.compile(r"\d+|[^\W\d_]+|[\W_]+")  # numbers, words, and what is between them
 _LONGEST = 255  # characters of a file name
 _FEWEST = 3  # images of a class: one for each part of a split
 # Words that cameras, programs and people put before numbers, and that say nothing of what is in an image.
@@ -37,53 +38,72 @@ camera cam view file files page slide tile patch crop sample item object instanc
 download output input render patient subject case person scene seq sequence session id no nr number
 изображение фото 图片 照片 画像 写真 사진
 """
+Notes = tuple[str, ...]
 _SAYING_NOTHING = frozenset(_NUMBERED_BY_PROGRAMS.split())
 
 
+class _Said(NamedTuple):
+    """The class in a name, "" for none, and the number before it, "" if there is none."""
+
+    word: str
+    before: str = ""
+
+
 class _Named(NamedTuple):
-    """An image: its position among the paths, the number of its folder, and the class in its name, "" for none."""
+    """An image: its position among the paths, the number of its folder, and what its name says."""
 
     position: int
     folder: int
     said: str
+    before: str
 
 
 def read_file_names(paths: Sequence[str]) -> tuple[Layout | None, str]:
-    """Return images with the class that begins their names; or None, and why they are not read so ("" for no reason).
+    """Return images with the classes in their names; or None, and why they are not read so ("" for no reason).
 
-    All images lie in one folder, or in folders of the parts of a split. All names are a word and a number, and there
-    are two words or more, each before three numbers or more. Words of cameras and programs (IMG, DSC, frame) are no
-    classes. A part without such names is left out: Kaggle's test images are numbered.
+    All images lie in one folder, or in folders of the parts of a split. All names are a word and a number, or else a
+    number and a word (perhaps with another number), and there are two words or more, each in three names or more. Words
+    of cameras and programs (IMG, DSC, frame) are no classes. A part without such names is left out: Kaggle's test
+    images are numbered. A number that stands before several words is that of one thing in several views: 10_left.
     """
     found = image_files(paths)
     parts, notes = _parts(found)
     masks = masks_among([paths[i] for i in found.kept]) if parts else frozenset()
-    images = [
-        _Named(i, folder, _word(paths[i]))
-        for i, folder in zip(found.kept, found.folder_of, strict=True)
-        if folder in parts and paths[i] not in masks
-    ]
-    bare = _without_names(images, parts)
-    images = [image for image in images if image.folder not in bare]
+    why = ""
+    for say, place in ((_word_first, "begin"), (_word_last, "end")):
+        images = [
+            _Named(i, folder, *say(paths[i]))
+            for i, folder in zip(found.kept, found.folder_of, strict=True)
+            if folder in parts and paths[i] not in masks
+        ]
+        bare = _without_names(images, parts)
+        images = [image for image in images if image.folder not in bare]
+        counts = Counter(image.said for image in images)
+        if len(counts.keys() - {""}) < 2:
+            continue
+        odd = next((paths[image.position] for image in images if not image.said), "")
+        problem = _problem(counts, odd, place) or _views(images, paths)
+        if not problem:
+            told = (*notes, *_told(found, parts, bare), *mask_note(masks), *notes_on(found, 0))
+            return _layout(images, paths, parts, told), ""
+        why = why or problem
+    return None, why
+
+
+def _layout(images: Sequence[_Named], paths: Sequence[str], parts: dict[int, str], told: Notes) -> Layout:
     counts = Counter(image.said for image in images)
-    if len(counts.keys() - {""}) < 2:
-        return None, ""
-    problem = _problem(counts, next((paths[image.position] for image in images if not image.said), ""))
-    if problem:
-        return None, problem
     classes = tuple(sorted(counts))
     number = {name: k for k, name in enumerate(classes)}
     several = len({parts[image.folder] for image in images}) > 1
     first = printable(paths[images[0].position].rpartition("/")[2])
     said = f"Labels from file names, as in {first} the class {images[0].said!r}: {_shares(counts)}."
-    layout = Layout(
+    return Layout(
         kept=np.array([image.position for image in images], dtype=np.int64),
         classes=classes,
         labels=np.array([number[image.said] for image in images]),
         splits=[parts[image.folder] if several else "" for image in images],
-        notes=(said, *notes, *_told(found, parts, bare), *mask_note(masks), *notes_on(found, 0)),
+        notes=(said, *told),
     )
-    return layout, ""
 
 
 def _parts(found: ImageFiles) -> tuple[dict[int, str], tuple[str, ...]]:
@@ -101,11 +121,48 @@ def _parts(found: ImageFiles) -> tuple[dict[int, str], tuple[str, ...]]:
     return {k: splits[name] for k, name in names.items()}, opened.notes
 
 
-def _word(path: str) -> str:
-    """Return the word before the number at the end of a file's name; "" if the name is anything else."""
+def _stem(path: str) -> str:
+    """Return the name of a file without its extension; "" for one that no file system has."""
     stem = path.rpartition("/")[2].rpartition(".")[0]
-    found = _NUMBERED.fullmatch(stem) if len(stem) <= _LONGEST else None
-    return printable(unicodedata.normalize("NFC", found["word"])).strip() if found else ""
+    return stem if len(stem) <= _LONGEST else ""
+
+
+def _plain(word: str) -> str:
+    return printable(unicodedata.normalize("NFC", word)).strip()
+
+
+def _word_first(path: str) -> _Said:
+    """Return the word before the number at the end of a file's name."""
+    found = _NUMBERED.fullmatch(_stem(path))
+    return _Said(_plain(found["word"]) if found else "")
+
+
+def _word_last(path: str) -> _Said:
+    """Return the word after a number, which begins the name or follows words of programs: 0_cat, IMG_0001_cat (2)."""
+    pieces = _PIECES.findall(_stem(path))
+    words = [k for k, piece in enumerate(pieces) if piece[0].isalpha()]
+    # A letter alone is no word of a program: P1a, P1b.
+    of_programs = [k for k in words if len(pieces[k]) > 1 and pieces[k].lower() in _SAYING_NOTHING]
+    own = next((k for k in words if k not in of_programs), words[-1] if words else 0)
+    numbers = [k for k in range(own) if pieces[k].isdecimal()]
+    if not numbers:
+        return _Said("")
+    begin = next(k for k in words if k > numbers[-1])
+    word = "".join(pieces[begin : words[-1] + 1])
+    return _Said(_plain(word), "".join(pieces[:begin] + pieces[words[-1] + 1 :]))
+
+
+def _views(images: Sequence[_Named], paths: Sequence[str]) -> str:
+    """Return why words after numbers are no classes, if most numbers stand before several words; else ""."""
+    words: dict[tuple[int, str], dict[str, str]] = defaultdict(dict)
+    for image in images:
+        if image.before:
+            words[image.folder, image.before].setdefault(image.said, paths[image.position])
+    several = [said for said in words.values() if len(said) > 1]
+    if 2 * len(several) <= len(words):
+        return ""
+    first, second = (short(printable(path.rpartition("/")[2])) for path in list(several[0].values())[:2])
+    return f"names such as {first} and {second} have one number, so they may show the same thing"
 
 
 def _without_names(images: Sequence[_Named], parts: dict[int, str]) -> set[int]:
@@ -116,8 +173,8 @@ def _without_names(images: Sequence[_Named], parts: dict[int, str]) -> set[int]:
     return {k for k, words in said.items() if parts[k] == UNLABELLED or (parts[k] != TRAIN and words == {""})}
 
 
-def _problem(counts: Counter[str], odd: str) -> str:
-    """Return why two words or more before numbers are no classes; "" if they are."""
+def _problem(counts: Counter[str], odd: str, place: str) -> str:
+    """Return why two words or more that `place` (begin or end) the names are no classes; "" if they are."""
     words = sorted(counts.keys() - {""})
     if counts[""] >= counts.total() - counts[""]:
         return ""  # most names are anything
@@ -126,16 +183,16 @@ def _problem(counts: Counter[str], odd: str) -> str:
         return f"{counted(counts[''], 'name')} such as {short(printable(odd))} {are} not a word and a number"
     numbering = [word for word in words if set(words_in(word)) <= _SAYING_NOTHING]
     if numbering:
-        return f"cameras and programs give names such as those that begin with {numbering[0]!r}"
+        return f"cameras and programs give names such as those that {place} with {numbering[0]!r}"
     parts = [word for word in words if split_of(word) or part_beside(word)]
     if parts:
-        return f"those that begin with {parts[0]!r} may mean a part of a split"
+        return f"those that {place} with {parts[0]!r} may mean a part of a split"
     mixed = [word for word in words if any(map(str.isdigit, word))]
     if mixed:
-        return f"there are numbers inside of names such as those that begin with {mixed[0]!r}"
+        return f"there are numbers inside of names such as those that {place} with {mixed[0]!r}"
     rare = [word for word in words if counts[word] < _FEWEST]
     if rare:
-        return f"fewer than {_FEWEST} of {counts.total():,} names begin with {rare[0]!r}"
+        return f"fewer than {_FEWEST} of {counts.total():,} names {place} with {rare[0]!r}"
     return ""
 
 

@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from automl.data.sources.base import Source, hash_pairs, require_classification
+from automl.data.sources.files.annotations.xml_objects import object_tables
 from automl.data.sources.files.base import Files, FolderFiles
 from automl.data.sources.files.file_names import read_file_names
 from automl.data.sources.files.folder_kinds import says_nothing
 from automl.data.sources.files.layout import Layout, printable, read_layout
-from automl.data.sources.files.listed_split import with_listed_split
+from automl.data.sources.files.listed_split.labelled_parts import with_labelled_parts
+from automl.data.sources.files.listed_split.match import give_listed_split, with_listed_split
 from automl.data.sources.files.manifest import manifest_source
+from automl.data.sources.files.tables.columns import Table
 from automl.data.sources.files.tables.find_tables import (
     folder_around,
     named_tables,
@@ -33,8 +36,8 @@ def open_files(files: Files, options: ReadOptions) -> Source:
     """Return the source in a folder or an archive: its manifest, its class folders, or the classes in names of files.
 
     A table called labels or metadata that says what to learn is its manifest, and, without class folders or if a column
-    is named, a table of any name. Without both, names such as cat.0.jpg say the classes. Closes the files if they
-    cannot be used. Raises DataError.
+    is named, a table of any name. Without both, names such as cat.0.jpg say the classes, or XML of objects. Closes the
+    files if they cannot be used. Raises DataError.
     """
     try:
         layout, no_classes = _class_folders(files)
@@ -47,8 +50,12 @@ def open_files(files: Files, options: ReadOptions) -> Source:
             tables = []
         if not tables and not (folders and layout is not None and not says_nothing(layout.classes)):
             tables, problem = other_tables(files, target=target, image=image, group=group)
+        if not tables and problem is None and not asked:
+            tables = _kinds_of_objects(files, layout)
         if tables:
-            return manifest_source(files, tables, target=target, task=options.task)
+            source = manifest_source(files, tables, target=target, task=options.task)
+            give_listed_split(files, source)
+            return source
         if problem is not None:
             raise problem
         column = image or group
@@ -58,8 +65,9 @@ def open_files(files: Files, options: ReadOptions) -> Source:
                 "out, or give a table"
             )
         require_classification(options.task, target, f"class folders ({files.where!r} holds no manifest)")
-        layout = with_listed_split(files, _by_folders_or_names(files, layout, no_classes))
-        return ClassFolderSource(files, layout, told_tables(files))
+        layout, tables_of_parts = with_labelled_parts(files, _by_folders_or_names(files, layout, no_classes))
+        layout, lists = with_listed_split(files, layout)
+        return ClassFolderSource(files, layout, told_tables(files, without=lists | tables_of_parts))
     except DataError:
         files.close()
         raise
@@ -105,6 +113,14 @@ def _class_folders(files: Files) -> tuple[Layout | None, DataError]:
         return read_layout(files.paths, where=files.where), DataError()
     except DataError as error:
         return None, error
+
+
+def _kinds_of_objects(files: Files, layout: Layout | None) -> list[Table]:
+    """Return what XML says of the images, if neither class folders nor names of files say classes."""
+    if layout is not None and len(layout.classes) > 1:
+        return []
+    found = object_tables(files)
+    return [] if found and read_file_names(files.paths)[0] is not None else found
 
 
 def _by_folders_or_names(files: Files, layout: Layout | None, no_classes: DataError) -> Layout:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from automl.data.sources.files.folder_kinds import (
@@ -198,10 +198,7 @@ def _flat_splits(
     meanings = [(_name(parts[0]), "") if parts and parts[0] not in left else None for parts in inner]
     notes = []
     if left:
-        notes.append(
-            f"Left out, as the name means a part of a split and no class folders are in it: {listed(left)}; rename "
-            "it if it is a class."
-        )
+        notes.append(flat_note(left))
     notes += [f"Taken for a class: {name}." for name in splits if name not in left]
     return Roles(meanings, tuple(notes))
 
@@ -240,11 +237,24 @@ def _split_folders(
     if classes:
         told = f"{told[:-1]}; class folders beside them as train: {listed(sorted(classes))}."
     bare = sorted(set(splits) - used)
-    without = (f"Left out, as no class folders are in it: {listed(bare)}.",) if bare else ()
+    without = (bare_note(bare),) if bare else ()
     deeper = _not_told_apart(
         [parts for parts in inner if parts and parts[0] in used], 1 + max(skipped.values())
     )
     return Roles(meanings, (told, *renamed, *without, *_left_out(ignored), *deeper))
+
+
+def bare_note(names: Iterable[str]) -> str:
+    """Return the note on parts of a split without class folders."""
+    return f"Left out, as no class folders are in it: {listed(names)}."
+
+
+def flat_note(names: Iterable[str]) -> str:
+    """Return the note on folders of images beside class folders, which may be parts of a split."""
+    return (
+        f"Left out, as the name means a part of a split and no class folders are in it: {listed(names)}; rename it if "
+        "it is a class."
+    )
 
 
 def _has_no_classes(top: str, depth: int, inner: Sequence[Folder]) -> bool:

@@ -168,5 +168,10 @@ def notes_on(found: ImageFiles, left: int) -> tuple[str, ...]:
             f"{counted(found.others, 'file')} without the extension of an image ignored: {shown}{more}."
         )
     if left:
-        notes.append(f"{counted(left, 'image')} outside of the class folders ignored.")
+        notes.append(outside_note(left))
     return tuple(notes)
+
+
+def outside_note(n: int) -> str:
+    """Return the note on `n` images of no class."""
+    return f"{counted(n, 'image')} outside of the class folders ignored."

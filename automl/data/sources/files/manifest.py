@@ -14,7 +14,6 @@ from automl.data.sources.base import Source, counted, hash_lines
 from automl.data.sources.cells import groups_of
 from automl.data.sources.files.base import Files, LooseFiles
 from automl.data.sources.files.layout import printable
-from automl.data.sources.files.split_names import split_of
 from automl.data.sources.files.tables.class_names import with_class_names
 from automl.data.sources.files.tables.columns import (
     Table,
@@ -25,7 +24,7 @@ from automl.data.sources.files.tables.columns import (
     target_columns,
 )
 from automl.data.sources.files.tables.groups import kin_notes
-from automl.data.sources.files.tables.lookup import Lookup
+from automl.data.sources.files.tables.lookup import Lookup, part_in_name
 from automl.data.sources.files.tables.read_table import (
     BY_CONTENT,
     NOTE,
@@ -128,8 +127,7 @@ def require_images(
     frame: pd.DataFrame, files: Files, *, where: str, image: str | None, group: str | None = None
 ) -> Table:
     """Return the table in a frame. Raises DataError if it has no rows, or no column of images."""
-    prefer = split_of(posixpath.splitext(posixpath.basename(where))[0])
-    find = Lookup(files, "", prefer=prefer).find
+    find = Lookup(files, "", prefer=part_in_name(where)).find
     table = make_table(frame, where=where, find=find, image=image, group=group)
     if table is None:
         raise no_images(frame, where)
@@ -138,7 +136,9 @@ def require_images(
     return table
 
 
-def manifest_source(files: Files, tables: Sequence[Table], *, target: str | None, task: str) -> Source:
+def manifest_source(
+    files: Files, tables: Sequence[Table], *, target: str | None, task: str
+) -> ManifestSource:
     """Return the images and targets in `tables`, which have the same columns. Raises DataError."""
     import pandas as pd
 
@@ -176,9 +176,7 @@ def manifest_source(files: Files, tables: Sequence[Table], *, target: str | None
 
 def table_cells(files: Files, table: Table) -> tuple[list[str | bytes], Lookup]:
     """Return image bytes or the path in `files` for each row, and the lookup that has found the paths."""
-    lookup = Lookup(
-        files, table.folder, prefer=split_of(posixpath.splitext(posixpath.basename(table.where))[0])
-    )
+    lookup = Lookup(files, table.folder, prefer=part_in_name(table.where))
     return [_cell(lookup, table, value) for value in table.frame[table.image].tolist()], lookup
 
 

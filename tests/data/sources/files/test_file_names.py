@@ -29,6 +29,31 @@ def test_word_before_a_number_is_the_class_in_one_folder_and_told(form: str, fol
     assert layout.notes[0] == f"Labels from file names, as in {first} the class 'cat': cat 3, dog 3."
 
 
+@pytest.mark.parametrize(
+    "form", ["{k}_{word}", "{k:03}-{word}", "{k} {word}", "{k}{word}", "IMG_{k:04}_{word}", "{k}_{word}_1"]
+)
+@pytest.mark.parametrize("folder", ["", "photos/"])
+def test_word_after_a_number_is_the_class_where_each_number_has_one(
+    tmp_path: Path, form: str, folder: str
+) -> None:
+    words = ("cat", "golden retriever")
+    names = [f"{folder}{form.format(k=k, word=words[k % 2])}.png" for k in range(10)]
+    root = images_at(tmp_path / "x", names)
+    for data in (root, pack(root, tmp_path / "x.zip")):
+        source = open_source(data)
+        assert source.classes == words
+        assert {
+            Path(name).name: int(target) for name, target in zip(source.files, source.targets, strict=True)
+        } == {Path(name).name: k % 2 for k, name in enumerate(names)}
+        assert source.notes[0].endswith("cat 5, golden retriever 5.")
+
+
+def test_words_of_programs_may_be_classes_after_numbers_beside_none_others_alone() -> None:
+    names = [f"{k}_{('street scene', 'dog')[k % 2]}.jpg" for k in range(8)]
+    layout, _ = read_file_names(names)
+    assert layout is not None and layout.classes == ("dog", "street scene")
+
+
 def test_folder_and_archives_are_read_alike_and_others_told(tmp_path: Path) -> None:
     names = [*_names("Abyssinian", "american_bulldog", form="{}_{}"), "Abyssinian_1_mask.png"]
     root = images_at(tmp_path / "pets", names)
@@ -77,6 +102,20 @@ def test_folders_of_a_split_with_classes_in_names_are_parts() -> None:
         ),
         (_names("train_cat", "test_cat", form="{}_{}"), "those that begin with 'test_cat' may mean a part"),
         (_names("P1a", "P2b", form="{}_{}"), "there are numbers inside of names .* begin with 'P1a'"),
+        (_names("left", "right", form="{1}_{0}"), "names such as 1_left.jpg and 1_right.jpg have one number"),
+        (
+            [f"{k}_{'ab'[k % 2]}2c.jpg" for k in range(8)],
+            "there are numbers inside of names .* end with 'a2c'",
+        ),
+        (
+            [f"{k}_{('img', 'frame')[k % 2]}.jpg" for k in range(8)],
+            "cameras and programs .* end with 'frame'",
+        ),
+        (
+            [f"{k}_{('train', 'cat')[k % 2]}.jpg" for k in range(8)],
+            "those that end with 'train' may mean a part",
+        ),
+        (["0_cat.jpg", "1_dog.jpg", "2_cat.jpg"], "fewer than 3 of 3 names end with 'cat'"),
         ([*_names("cat", "dog"), "fish.1.jpg"], "fewer than 3 of 7 names begin with 'fish'"),
         ([*_names("cat", "dog"), "cat.jpg"], "1 name such as .*cat.jpg.* is not a word and a number"),
     ],
@@ -112,5 +151,5 @@ def test_class_folders_and_tables_come_before_names_of_files(tmp_path: Path) -> 
 
 
 def test_name_of_a_megabyte_in_an_archive_takes_no_time() -> None:
-    names = [*_names("cat", "dog"), f"{'a1_' * 2**19}.jpg"]
+    names = [*_names("cat", "dog"), f"{'a1_' * 2**19}.jpg", f"{'1_a' * 2**19}.jpg", f"{'_1' * 120}.jpg"]
     assert read_file_names(names)[0] is None

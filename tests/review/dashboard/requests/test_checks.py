@@ -99,6 +99,16 @@ def test_reading_what_is_not_there_is_refused(
     assert b"root:" not in body
 
 
+def test_diagram_that_cannot_be_drawn_is_one_line_in_the_log(
+    app: WSGIApplication, caplog: pytest.LogCaptureFixture
+) -> None:
+    status, _, _, printed = ask(app, "/api/studies/1/plot/pareto_front")
+    assert (status, printed) == (400, "")
+    (record,) = caplog.records
+    assert record.name.startswith("automl.") and "\n" not in record.getMessage()
+    assert record.getMessage().startswith("the dashboard has no such answer: Exception: ")
+
+
 def test_pages_are_answered_without_an_encoding(app: WSGIApplication) -> None:
     """Curl and health checks send no Accept-Encoding."""
     assert ask(app, "/favicon.ico")[0] == 200

@@ -16,7 +16,7 @@ from automl.errors import DataError
 
 _FILES = (
     *("classes.txt", "class_names.txt", "classnames.txt", "label_names.txt", "names.txt"),
-    *("categories.txt", "synset_words.txt", "labels.txt"),
+    *("categories.txt", "synset_words.txt", "synsets.txt", "labels.txt"),
 )
 _MOST_BYTES, _LONGEST = 2**22, 1000  # of the file, and characters of a name
 _NUMBER = re.compile(r"\d{1,9}")

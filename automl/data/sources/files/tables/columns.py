@@ -43,6 +43,7 @@ LABEL_COLUMNS = (
     "classid",
     "classname",
     "category",
+    "choice",
 )
 _NUMBERS = ("id", "index", "")
 _MAYBE_SPLITS = ("subset", "partition")

@@ -13,13 +13,13 @@ from automl.errors import DataError
 from automl.terminal.printable import short
 
 Names = Callable[[], Iterable[str]]
-_WESTERN = "Windows-1252"
+_WESTERN, _CENTRAL_EUROPEAN = "Windows-1252", "Windows-1250"
 # What Python calls them. The first one wins where the names of files fit several.
 _ENCODINGS = {
     _WESTERN: "cp1252",
     "Windows-1251": "cp1251",
     "KOI8-R": "koi8-r",
-    "Windows-1250": "cp1250",
+    _CENTRAL_EUROPEAN: "cp1250",
     "Windows-1253": "cp1253",
     "Windows-1255": "cp1255",
     "Windows-1256": "cp1256",
@@ -68,6 +68,59 @@ _WORDS = {
 }
 # Letters beyond ASCII of Polish; Czech and Slovak; Hungarian; Croatian and Slovene; Romanian.
 _CENTRAL = ("ąćęłńóśźż", "áäčďéěíĺľňóôŕřšťúůýž", "áéíóöőúüű", "čćđšž", "ăâîşţ")
+# The same of western languages: German, French, Spanish, Portuguese, Italian, Catalan, Danish and Norwegian, Swedish,
+# Icelandic, Estonian and Finnish, Dutch, Irish, Gaelic, Welsh.
+_WESTERN_LETTERS = (
+    "äöüßéàè",
+    "àâæçéèêëîïôœùûüÿñ",
+    "áéíóúüñçªº",
+    "àáâãçéêíóôõúüªº",
+    "àèéìîòóù",
+    "àçèéíïòóúüñ",
+) + (
+    *(
+        "æøåäöüéèêàóòôâ",
+        "åäöéèàáüæø",
+        "áéíóúýþæöðø",
+        "äöåõüšžé",
+        "àäçéèêëïîôöüû",
+        "áéíóú",
+        "àèìòù",
+        "âêîôûëïöä",
+    ),
+)
+# Signs of Windows-1252 beside letters, as no western language has them: they are letters in Windows-1250.
+_ODD_SIGN = re.compile(
+    "[^\\W\\d_][\u00a3\u00a5\u00af\u00bc\u00be\u00bf\ufffd]|[\u00a3\u00a5\u00af\u00b3\u00b9\ufffd][a-z\u00df-\u00ff]"
+)
+# Whole cells that decide between encodings of Asian languages, of which two characters or more must be there.
+_KOREAN = """
+고양이 강아지 개 말 소 새 닭 돼지 양 토끼 곰 사자 호랑이 원숭이 물고기 사람 남자 여자 남 여 아이
+꽃 나무 사과 바나나 자동차 차 정상 비정상 불량 양품 양호 결함 암 양성 음성 악성 질병 병
+이미지 사진 그림 파일 파일명 파일이름 이름 라벨 레이블 정답 클래스 분류 종류
+품종 번호 환자 나이 성별 값 점수 기타 없음 있음 예 아니오 앞 뒤 위 아래
+"""
+_CHINESE = """
+猫 狗 马 牛 鸟 鸡 鸭 猪 羊 兔子 熊 狮子 老虎 猴子 鱼 人 男 女 男人 女人 孩子 花 树 苹果 香蕉 汽车 车 猫咪 小狗 小猫
+正常 异常 不正常 合格 不合格 良品 不良品 缺陷 良性 恶性 阳性 阴性 疾病 病
+图片 图像 照片 文件 文件名 名称 标签 类别 分类 种类 品种
+编号 序号 患者 年龄 性别 值 分数 其他 无 有 是 否 前 后 上 下 路径
+"""
+_TRADITIONAL = """
+貓 狗 馬 牛 鳥 雞 鴨 豬 羊 魚 人 男 女 花 樹 車 正常 異常 合格 不合格 良品
+圖片 圖像 照片 檔案 檔名 名稱 標籤 類別 分類 編號
+"""
+_JAPANESE = """
+猫 犬 馬 牛 鳥 鶏 豚 魚 人 男 女 花 木 車 ネコ イヌ ねこ いぬ 正常 異常 良品 不良品 不良 合格 不合格 良性 悪性 陽性 陰性
+画像 写真 ファイル ファイル名 名前 ラベル クラス 分類 種類 品種 番号 患者 年齢 性別 値 その他 なし あり
+"""
+_CELLS = {
+    "EUC-KR": frozenset(_KOREAN.split()),
+    "GBK": frozenset(_CHINESE.split()),
+    "Big5": frozenset(_TRADITIONAL.split()),
+    **dict.fromkeys(("Shift-JIS", "EUC-JP"), frozenset(_JAPANESE.split())),
+}
+_LEAST_KNOWN = 2  # characters
 # First bytes of common characters, the last first byte of others, and the least second byte.
 _LEADS = {
     "Shift-JIS": (0x88, 0x98, 0xEA, 0x40),
@@ -83,8 +136,10 @@ def decoded(name: str, content: bytes, note: list[str], names: Names | None = No
 
     Text that is neither UTF-8 nor UTF-16 is in the encoding in which it has the `names` of files that are there. If it
     has none of them, it is Windows-1252, of which Latin-1 is a part, where most letters beyond ASCII stand alone, as in
-    western languages. Otherwise it is the only encoding in which all letters are common ones of one script. Raises
-    DataError where there are several or none, and for binary files.
+    western languages; or Windows-1250, if all letters are those of one language of Central Europe, and those of a cell
+    belong to no western one. Otherwise it is the only encoding in which all letters are common ones of one script, or
+    in which cells are usual words of a language. Raises DataError where there are several or none, and for binary
+    files.
     """
     wide = utf_16(content)
     if wide is not None:
@@ -116,22 +171,25 @@ def _in_other_encoding(name: str, content: bytes, note: list[str], names: Names 
         note.append(f"{name} is UTF-8, but {counted(lost, 'character')} in it cannot be read: save it again.")
         return text
     text = content.decode(_ENCODINGS[_WESTERN], "replace")
+    central = _strict(content, _CENTRAL_EUROPEAN)
+    if central is not None and _is_central(text, central):
+        return _told(name, _CENTRAL_EUROPEAN, central, note)
     if _is_western(text):
-        note.append(
-            f"{name} is not UTF-8, and was read as Windows-1252 (Latin-1), in which a cell is "
-            f"{short(_example(text))!r}: save it as UTF-8 if names look wrong."
-        )
-        return text
+        return _told(name, "Windows-1252 (Latin-1)", text, note)
     readings = {kind: found for kind in _ENCODINGS if (found := _strict(content, kind)) is not None}
     clean = [kind for kind, text in readings.items() if _is_clean(kind, text)]
-    if len(clean) == 1:
-        text = readings[clean[0]]
-        note.append(
-            f"{name} is not UTF-8, and was read as {clean[0]}, in which a cell is {short(_example(text))!r}: save it "
-            "as UTF-8 if names look wrong."
-        )
-        return text
+    chosen = clean[0] if len(clean) == 1 else _by_words(readings)
+    if chosen:
+        return _told(name, chosen, readings[chosen], note)
     raise DataError(_unclear(name, {kind: readings[kind] for kind in clean or readings}))
+
+
+def _told(name: str, kind: str, text: str, note: list[str]) -> str:
+    note.append(
+        f"{name} is not UTF-8, and was read as {kind}, in which a cell is {short(_example(text))!r}: save it as UTF-8 "
+        "if names look wrong."
+    )
+    return text
 
 
 def utf_16(content: bytes) -> str | None:
@@ -152,12 +210,13 @@ def utf_16(content: bytes) -> str | None:
 
 
 def _non_ascii(paths: Iterable[str]) -> Iterable[str]:
-    """Return the names of files, without extension, that have letters beyond ASCII."""
+    """Return the different names of files, without extension, and of folders that have letters beyond ASCII."""
+    seen: set[str] = set()
     for path in paths:
-        if not path.isascii():
-            stem = posixpath.splitext(posixpath.basename(path))[0]
-            if not stem.isascii():
-                yield unicodedata.normalize("NFC", stem)
+        for name in () if path.isascii() else posixpath.splitext(path)[0].split("/"):
+            if not name.isascii() and name not in seen:
+                seen.add(name)
+                yield unicodedata.normalize("NFC", name)
 
 
 def _by_names(content: bytes, stems: Iterable[str]) -> str:
@@ -193,10 +252,39 @@ def _is_western(text: str) -> bool:
     return 2 * (odd + len(_SIGN_IN_WORD.findall(text))) < len(runs)
 
 
+def _by_words(readings: dict[str, str]) -> str:
+    """Return the only reading that has usual words of its language as cells; "" if none has, or several."""
+    found = [
+        kind
+        for kind, text in readings.items()
+        if sum(map(len, _CELLS.get(kind, frozenset()) & set(re.split(f"[{_MARKS}]", text)))) >= _LEAST_KNOWN
+    ]
+    return found[0] if len(found) == 1 else ""
+
+
+def _is_central(western: str, central: str) -> bool:
+    """Return whether one language of Central Europe has all letters of a text, and a cell fits no western one.
+
+    The whole text need not fit one: a table may hold words of several languages.
+    """
+    if not any(_letters(central) <= set(language) for language in _CENTRAL):
+        return False
+    if _ODD_SIGN.search(western):
+        return True
+    if any(_letters(western) <= set(language) for language in _WESTERN_LETTERS):
+        return False
+    cells = {cell for cell in re.split(f"[{_MARKS}]", western) if not cell.isascii()}
+    return any(not any(_letters(cell) <= set(language) for language in _WESTERN_LETTERS) for cell in cells)
+
+
+def _letters(text: str) -> set[str]:
+    return {letter for letter in set(text.lower()) if not letter.isascii() and letter.isalpha()}
+
+
 def _is_clean(kind: str, text: str) -> bool:
     """Return whether all letters beyond ASCII are common ones of the script of an encoding, in words that can be."""
     runs = [run for found in re.findall(f"{_OUTSIDE}+", text) if (run := found.strip(_QUOTES))]
-    if kind == "Windows-1250":
+    if kind == _CENTRAL_EUROPEAN:
         letters = set("".join(runs).lower())
         single = all(len(run) < 3 for run in runs)
         return single and any(letters <= set(language) for language in _CENTRAL)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 import posixpath
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from automl.data.sources.files.base import Files
+from automl.data.sources.files.folder_kinds import describes_others
 from automl.data.sources.files.layout import IMAGE_SUFFIXES
-from automl.data.sources.files.split_names import TRAIN, UNLABELLED, split_of, splits_among
+from automl.data.sources.files.split_names import TRAIN, UNLABELLED, split_of, splits_among, words_in
 from automl.data.sources.files.tables.columns import (
     Table,
     columns_of,
@@ -18,8 +19,8 @@ from automl.data.sources.files.tables.columns import (
     no_images,
     target_columns,
 )
-from automl.data.sources.files.tables.lookup import Lookup
-from automl.data.sources.files.tables.read_table import BY_CONTENT, SUFFIXES, most_bytes, read_table
+from automl.data.sources.files.tables.lookup import Lookup, part_in_name
+from automl.data.sources.files.tables.read_table import BY_CONTENT, NOTE, SUFFIXES, most_bytes, read_table
 from automl.data.sources.files.tables.unread import tables_by_content
 from automl.errors import DataError
 
@@ -29,8 +30,14 @@ if TYPE_CHECKING:
 # Tables of these names are read first (Hugging Face uses metadata).
 # Roboflow calls that of each part _classes.
 _NAMES = ("labels", "metadata", "_classes")
+# Where tables are looked for: at the top of the data, in the folders of a split, in a folder for annotations.
+_TOP, _PARTS, _BESIDE = "top", "parts", "beside"
+_FOLDERS = frozenset(
+    ("meta", "metadata", "ann", "anns", "lists", "csv", "json")
+)  # besides `describes_others`
+_INSTANCES = "instances"
 _MOST_TOLD, _LOOKED_AT = 3, 20  # tables that a note names; cells, to see whether a table names the images
-_NO_LABELS = "submission"  # in the name of a table: it lists predictions to be made
+NO_LABELS = "submission"  # in the name of a table: it lists predictions to be made
 
 
 def named_tables(files: Files, *, image: str | None = None, group: str | None = None) -> list[Table]:
@@ -60,7 +67,7 @@ def named_tables(files: Files, *, image: str | None = None, group: str | None = 
 def other_tables(
     files: Files, *, target: str | None, image: str | None = None, group: str | None = None
 ) -> tuple[list[Table], DataError | None]:
-    """Return tables of any name at the top of the folder, or in its split folders, that list images and labels.
+    """Return tables of any name that list images and labels: at the top, in split folders, or in annotations/.
 
     Several are parts of a split by their names (train.csv, test.csv), or shards (train-00000-of-00002.parquet), which
     may lie one folder deeper if the folder holds no image files. Damaged tables are no tables of images. Without any,
@@ -68,26 +75,28 @@ def other_tables(
     which one is meant.
     """
     problem: DataError | None = None
-    for parts, by_content in itertools.product((False, True), (False, True)):
-        found, why = _readable(files, _candidates(files, parts=parts, by_content=by_content), image, group)
-        tables, unclear = _with_targets(found, target)
+    for place, by_content in itertools.product((_TOP, _PARTS, _BESIDE), (False, True)):
+        base = folder_around(files) if place == _BESIDE else None
+        paths = _candidates(files, place=place, by_content=by_content)
+        found, why = _readable(files, paths, image, group, base=base)
+        tables, unclear = _with_targets(found if base is None else _of_objects(files, found), target)
         problem = problem or unclear or why
         if tables:
-            return _as_parts(files, tables, found, in_folders=parts), None
+            return _as_parts(files, tables, found, in_folders=place == _PARTS), None
     return [], problem
 
 
-def told_tables(files: Files) -> tuple[str, ...]:
-    """Return a note on each of the first tables at the top that name the images, but are not used."""
+def told_tables(files: Files, *, without: Collection[str] = ()) -> tuple[str, ...]:
+    """Return a note on each of the first tables at the top that name the images, but are not used.
+
+    Those in `without` are used for other things.
+    """
     notes = []
-    paths = [path for kind in (False, True) for path in _candidates(files, parts=False, by_content=kind)]
+    paths = [path for kind in (False, True) for path in _candidates(files, place=_TOP, by_content=kind)]
+    paths = [path for path in paths if path not in without]
     for table in _readable(files, paths[:_MOST_TOLD], None, None)[0]:
-        find = Lookup(files, table.folder, prefer=split_of(_stem(table))).find
-        cells = [str(cell) for cell in table.frame[table.image].head(_LOOKED_AT).tolist()]
         others = [name for name in table.frame.columns if name != table.image]
-        if others and 2 * sum(find(cell.strip().replace("\\", "/")) is not None for cell in cells) > len(
-            cells
-        ):
+        if others and _names_files(files, table, least=0.5):
             notes.append(
                 f"{table.where} names images in its column {table.image!r}, but the class folders are used: --target "
                 f"(in Python target) learns another of its columns ({columns_of(table.frame[others])})."
@@ -139,20 +148,47 @@ def _part_of(table: Table, found: Sequence[Table]) -> str:
     return splits_among(map(_stem, found)).get(_stem(table), "")
 
 
-def _candidates(files: Files, *, parts: bool, by_content: bool) -> list[str]:
-    """Return the tables at the top, or those in the folders of `parts` of a split; with `by_content`, text and JSON."""
+def _of_objects(files: Files, tables: list[Table]) -> list[Table]:
+    """Return COCO's instances_train and the like alone, if they are there: person_keypoints has the same images.
+
+    Without those of which no image is there, such as the training images, if others are.
+    """
+    tables = [table for table in tables if _INSTANCES in words_in(_stem(table))] or tables
+    there = [table for table in tables if _names_files(files, table, least=0.0)]
+    left = [table.where for table in tables if there and all(table is not one for one in there)]
+    if left:
+        said = f"Left out, as none of the first images that they name is there: {', '.join(left)}."
+        attrs = there[0].frame.attrs
+        attrs[NOTE] = " ".join(filter(None, (attrs.get(NOTE), said)))
+    return there or tables
+
+
+def _names_files(files: Files, table: Table, *, least: float) -> bool:
+    """Return whether more than a share `least` of the first cells of a table name files that are there."""
+    find = Lookup(files, table.folder, prefer=part_in_name(table.where)).find
+    cells = [
+        str(cell).strip().replace("\\", "/") for cell in table.frame[table.image].head(_LOOKED_AT).tolist()
+    ]
+    return sum(find(cell) is not None for cell in cells) > least * len(cells)
+
+
+def _candidates(files: Files, *, place: str, by_content: bool) -> list[str]:
+    """Return the tables in a place: `_TOP`, `_PARTS` of a split, or `_BESIDE`; with `by_content`, text and JSON."""
     around = folder_around(files)
     images = any(posixpath.splitext(path)[1].lower() in IMAGE_SUFFIXES for path in files.paths)
     found, fits = [], dict[str, bool]()  # by folder: there may be many files in one
     for path in _table_paths(files):
         stem, suffix = posixpath.splitext(posixpath.basename(path).lower())
-        if (suffix in BY_CONTENT) != by_content or _NO_LABELS in stem:
+        if (suffix in BY_CONTENT) != by_content or NO_LABELS in stem:
             continue
         folder = posixpath.dirname(path)
         if folder not in fits:
             inside = posixpath.relpath(folder or ".", around or ".")
-            top = inside == "." or (not images and inside.count("/") < 1)
-            fits[folder] = split_of(inside) not in ("", UNLABELLED) if parts else top
+            fits[folder] = {
+                _TOP: inside == "." or (not images and inside.count("/") < 1),
+                _PARTS: split_of(inside) not in ("", UNLABELLED),
+                _BESIDE: "/" not in inside and (describes_others(inside) or inside.lower() in _FOLDERS),
+            }[place]
         if fits[folder]:
             found.append(path)
     return tables_by_content(files, found) if by_content else found
@@ -170,14 +206,17 @@ def folder_around(files: Files) -> str:
 
 
 def _readable(
-    files: Files, paths: Sequence[str], image: str | None, group: str | None
+    files: Files, paths: Sequence[str], image: str | None, group: str | None, *, base: str | None = None
 ) -> tuple[list[Table], DataError | None]:
-    """Return the tables of images, those of training first; and why the first of the others is none."""
+    """Return the tables of images, those of training first; and why the first of the others is none.
+
+    Their images lie below `base`, by default below the folder of each.
+    """
     found: list[Table] = []
     problem: DataError | None = None
     for path in paths:
         try:
-            table = _table(files, path, image=image, group=group)
+            table = _table(files, path, image=image, group=group, base=base)
             if table is not None:
                 found.append(table)
             else:
@@ -195,9 +234,11 @@ def _frame(files: Files, path: str) -> pd.DataFrame:
     return read_table(path, content, lambda: files.paths)
 
 
-def _table(files: Files, path: str, *, split: str = "", image: str | None, group: str | None) -> Table | None:
-    folder = posixpath.dirname(path)
+def _table(
+    files: Files, path: str, *, split: str = "", image: str | None, group: str | None, base: str | None = None
+) -> Table | None:
+    folder = posixpath.dirname(path) if base is None else base
     frame = _frame(files, path)
-    find = Lookup(files, folder, prefer=split_of(posixpath.splitext(posixpath.basename(path))[0])).find
+    find = Lookup(files, folder, prefer=part_in_name(path)).find
     table = make_table(frame, where=path, find=find, folder=folder, split=split, image=image, group=group)
     return table if table is not None and len(table.frame) else None

@@ -11,27 +11,41 @@ from typing import Any
 
 from automl.data.sources.base import counted
 from automl.data.sources.files.layout import IMAGE_SUFFIXES
+from automl.data.sources.files.split_names import TRAIN, splits_among
 from automl.data.sources.files.tables.columns import IMAGE_COLUMNS
+from automl.data.sources.files.tables.split_columns import SPLIT
 
 Rows = list[dict[str, Any]]
 _LOOKED_AT = 20  # entries
 _LABEL, _IMAGE = "label", "image"
 
 
+def is_labelled(rows: Rows) -> bool:
+    """Return whether rows hold more than images and their parts."""
+    return any(key not in (_IMAGE, SPLIT) for row in rows[:_LOOKED_AT] for key in row)
+
+
 def rows_in(found: Any, note: list[str], name: str = "") -> Rows | None:
     """Return the rows in JSON that lists images, and add a note on how it was read; None for anything else.
 
     Known are {"1.jpg": "cat"}, {"1.jpg": {"label": "cat"}}, {"cat": ["1.jpg"]}, [{"image": "1.jpg", "label": "cat"}],
-    [["1.jpg", "cat"]], {"image": ["1.jpg"], "label": ["cat"]}, the same with an object in place of each list, as
-    pandas writes it, COCO, and any of the lists as the only list in an object.
+    [["1.jpg", "cat"]], [["1.jpg", 0, "cat"]], {"image": ["1.jpg"], "label": ["cat"]}, the same with an object in place
+    of each list, as pandas writes it, COCO, any of the lists as the only list in an object, and a list for each part of
+    a split, whose names are then in the column split. So are Label Studio's tasks with choices, and FiftyOne's
+    {"classes": ["cat"], "labels": {"1": 0}}.
     """
     if isinstance(found, list):
         return _records(found)
     if not isinstance(found, dict) or not found:
         return None
-    coco = _coco(found, note, name)
-    if coco is not None:
-        return coco
+    if _is_coco(found):
+        return _coco(found, note, name)
+    named = _labels_by_number(found)
+    if named is not None:
+        return named
+    of_parts = parts_in(found)
+    if of_parts is not None:
+        return [row for part, value in of_parts.items() for row in _with_part(value, part)]
     values = list(found.values())
     if all(map(_is_image, islice(found, _LOOKED_AT))):
         return [
@@ -48,16 +62,106 @@ def rows_in(found: Any, note: list[str], name: str = "") -> Rows | None:
     return inside[0] if len(inside) == 1 else None
 
 
+def parts_in(found: Any) -> dict[str, list[Any]] | None:
+    """Return the lists of images in {"train": [...], "test": [...]} by the names of the parts; None for anything else.
+
+    Beside them there may be other things, but no list of images.
+    """
+    if not isinstance(found, dict) or TRAIN not in splits_among(found).values():
+        return None
+    lists = {
+        key: value
+        for key, value in found.items()
+        if isinstance(value, list) and (_records(value) is not None or _are_images(value))
+    }
+    named = splits_among(lists)
+    fits = len(lists) > 1 and named.keys() == lists.keys() and TRAIN in named.values()
+    return lists if fits and len(set(named.values())) > 1 else None
+
+
+def _with_part(found: list[Any], part: str) -> Rows:
+    rows = _records(found)
+    if rows is None:
+        rows = [{_IMAGE: name} for name in found]
+    return [{**row, SPLIT: part} for row in rows]
+
+
+def image_names(found: Any) -> list[str]:
+    """Return the names of images in a list, perhaps with labels beside them, or in the lists of an object."""
+    if isinstance(found, dict):
+        return [name for value in found.values() if isinstance(value, list) for name in image_names(value)]
+    names = []
+    for entry in found if isinstance(found, list) else ():
+        if isinstance(entry, list) and entry:
+            entry = entry[0]
+        elif isinstance(entry, dict):
+            entry = next((value for key, value in entry.items() if _plain(key) in IMAGE_COLUMNS), None)
+        if isinstance(entry, str) and entry.strip():
+            names.append(entry.strip())
+    return names
+
+
 def _records(found: Sequence[Any]) -> Rows | None:
-    """Return the rows of objects, or of pairs of a file and a label; None if the first ones name no images."""
+    """Return the rows of objects, or of files and labels, perhaps with numbers; None if the first name no images."""
     first = found[:_LOOKED_AT]
     if not first:
         return None
+    if all(map(_is_task, first)):
+        return [row for task in found if (row := _task(task)) is not None] or None
     if all(isinstance(row, dict) for row in found):
         named = any(_plain(key) in IMAGE_COLUMNS for row in first for key in row)
         return list(found) if named or all(any(map(_is_image, row.values())) for row in first) else None
-    pairs = all(isinstance(row, list) and len(row) == 2 and _is_image(row[0]) for row in found)
-    return [{_IMAGE: row[0], _LABEL: row[1]} for row in found] if pairs else None
+    pairs = all(isinstance(row, list) and _is_labelled(row) for row in found)
+    return [{_IMAGE: row[0], _LABEL: row[-1]} for row in found] if pairs else None
+
+
+def _is_labelled(row: list[Any]) -> bool:
+    """Return whether cells are a file and its label, perhaps with the number of the label between them."""
+    if len(row) == 3 and not (isinstance(row[1], int) and isinstance(row[2], str)):
+        return False
+    return len(row) in (2, 3) and _is_image(row[0])
+
+
+def _labels_by_number(found: dict[str, Any]) -> Rows | None:
+    """Return the rows of FiftyOne's numbers of classes by the names of images without extension."""
+    classes, labels = found.get("classes"), found.get("labels")
+    if not (isinstance(classes, list) and isinstance(labels, dict) and labels):
+        return None
+    if not all(isinstance(k, int) and 0 <= k < len(classes) for k in labels.values()):
+        return None
+    return [{_IMAGE: name, _LABEL: str(classes[k])} for name, k in labels.items()]
+
+
+def _is_task(found: Any) -> bool:
+    """Return whether this is a task of Label Studio. https://labelstud.io/guide/export"""
+    return (
+        isinstance(found, dict)
+        and isinstance(found.get("data"), dict)
+        and isinstance(found.get("annotations"), list)
+    )
+
+
+def _task(found: Any) -> dict[str, Any] | None:
+    """Return the image and the choices of a task, of its last annotation that was not cancelled; None without image."""
+    if not _is_task(found):
+        return None
+    image = next((cell for cell in found["data"].values() if _is_image(cell)), None)
+    choices: list[str] = []
+    for annotation in found["annotations"]:
+        if isinstance(annotation, dict) and not annotation.get("was_cancelled"):
+            choices = _choices(annotation.get("result"))
+    label = choices[0] if len(choices) == 1 else choices or None
+    return None if image is None else {_IMAGE: image, _LABEL: label}
+
+
+def _choices(result: Any) -> list[str]:
+    values = (
+        [entry.get("value") for entry in result if isinstance(entry, dict)]
+        if isinstance(result, list)
+        else []
+    )
+    found = [value.get("choices") for value in values if isinstance(value, dict)]
+    return [str(choice) for choices in found if isinstance(choices, list) for choice in choices]
 
 
 def _columns(found: dict[str, Any]) -> Rows | None:
@@ -72,15 +176,20 @@ def _columns(found: dict[str, Any]) -> Rows | None:
     return None
 
 
+def _is_coco(found: dict[str, Any]) -> bool:
+    images = found.get("images")
+    named = isinstance(images, list) and all(isinstance(one, dict) and "file_name" in one for one in images)
+    return bool(images) and named and isinstance(found.get("annotations"), list)
+
+
 def _coco(found: dict[str, Any], note: list[str], name: str) -> Rows | None:
     """Return a row for each image of COCO's JSON, whose labels are the categories of its annotations.
 
-    They are one label if no image has several, else a list. https://cocodataset.org/#format-data
+    They are one label if no image has several, else a list. None for captions and other annotations without categories.
+    https://cocodataset.org/#format-data
     """
-    images, annotations = found.get("images"), found.get("annotations")
-    if not (isinstance(images, list) and isinstance(annotations, list)):
-        return None
-    if not images or not all(isinstance(image, dict) and "file_name" in image for image in images):
+    images, annotations = found["images"], found["annotations"]
+    if annotations and not any(isinstance(entry, dict) and "category_id" in entry for entry in annotations):
         return None
     kinds = [kind for kind in found.get("categories") or () if isinstance(kind, dict)]
     names = {str(kind.get("id")): str(kind.get("name")) for kind in kinds}

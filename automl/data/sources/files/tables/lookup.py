@@ -12,7 +12,7 @@ from pathlib import Path
 from automl.data.sources.base import counted
 from automl.data.sources.files.base import Files, LooseFiles
 from automl.data.sources.files.layout import IMAGE_SUFFIXES
-from automl.data.sources.files.split_names import split_of
+from automl.data.sources.files.split_names import part_beside, split_of
 
 _DEPTH = 2  # folders below that of a loose table that are searched
 _ABSOLUTE = re.compile(r"/|[A-Za-z]:/|[a-z][a-z0-9+]+:/")
@@ -139,6 +139,12 @@ class Lookup:
                 elif n < _MOST_FILES:
                     n += 1
                     yield name
+
+
+def part_in_name(path: str) -> str:
+    """Return the part of a split that the name of a table means, also beside other words: instances_train2017.json."""
+    stem = posixpath.splitext(posixpath.basename(path))[0]
+    return split_of(stem) or part_beside(stem)
 
 
 def _loose(name: str) -> str:

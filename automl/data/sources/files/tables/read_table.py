@@ -12,7 +12,7 @@ from automl.data.sources.base import counted
 from automl.data.sources.files.layout import IMAGE_SUFFIXES
 from automl.data.sources.files.tables.columns import IMAGE_COLUMNS
 from automl.data.sources.files.tables.encoding import Names, decoded, utf_16
-from automl.data.sources.files.tables.json_table import rows_in
+from automl.data.sources.files.tables.json_table import is_labelled, rows_in
 from automl.data.sources.files.tables.list_file import ImageList, is_list, read_list
 from automl.documents.json_file import MOST_BYTES as MOST_JSON
 from automl.documents.json_file import parse_json
@@ -60,7 +60,8 @@ def holds_images(name: str, content: bytes, *, labelled: bool) -> bool:
     """Return whether the content of a file whose ending is in `BY_CONTENT` lists images; `labelled`: with labels."""
     try:
         if PurePosixPath(name).suffix.lower() == ".json":
-            return rows_in(parse_json(content.removeprefix(_BOM)), []) is not None
+            rows = rows_in(parse_json(content.removeprefix(_BOM)), [])
+            return rows is not None and (not labelled or is_labelled(rows))
         return is_list(_head(content), labelled=labelled)
     except (ValueError, TypeError, AttributeError):
         return False

@@ -33,7 +33,7 @@ _SHEETS = (".xlsx", ".xls", ".ods", ".numbers", ".mat", ".pkl", ".npy")
 # Words in names of files that are tables of images if their content is one; there are many other text and JSON files.
 _NAMES_OF_TABLES = """
 label labels annotation annotations list lists metadata meta coco instances gt truth groundtruth targets attr
-attributes dataset data images files filelist
+attributes dataset data images files filelist split splits project
 """
 _TABLE_WORDS = frozenset(_NAMES_OF_TABLES.split())
 _NUMBER = re.compile(r"\d+")

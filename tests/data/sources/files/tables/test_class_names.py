@@ -27,6 +27,7 @@ def _root(root: Path, numbers: str, **files: str) -> Path:
         ("1331", "classes", "1 cat\n2 dog\n3 emu\n", ("cat", "emu")),
         ("0110", "classes", "cat 1\ndog 0\n", ("cat", "dog")),
         ("0110", "classes", "kind 1\nkind 2\n", ("kind 1", "kind 2")),
+        ("0110", "synsets", "cat\ndog\n", ("cat", "dog")),
     ],
 )
 @pytest.mark.parametrize("alone", [False, True])

@@ -30,6 +30,23 @@ from tests.data.conftest import images_at
         ("貓咪,小狗", "big5", "Big5"),
         ("แมว,หมาป่า", "cp874", "Windows-874"),
         ("łoś,żubr", "cp1250", "Windows-1250"),
+        ("kočka domácí,křeček", "cp1250", "Windows-1250"),
+        ("Šťáva,pes", "cp1250", "Windows-1250"),  # a byte that Windows-1252 does not have
+        ("broască țestoasă".replace("ț", "ţ"), "cp1250", "Windows-1250"),
+        ("češljić,pas", "cp1250", "Windows-1250"),
+        ("hűtő,kályha", "cp1250", "Windows-1250"),
+        ("jeż,kot", "cp1250", "Windows-1250"),
+        ("Łódź,Poznań", "cp1250", "Windows-1250"),
+        ("고양이,개", "cp949", "EUC-KR"),
+        ("정상,불량", "cp949", "EUC-KR"),
+        ("猫,狗", "gbk", "GBK"),
+        ("正常,异常", "gbk", "GBK"),
+        ("貓,狗", "big5", "Big5"),
+        ("ネコ,イヌ", "euc_jp", "EUC-JP"),
+        ("Crème,Smørrebrød", "cp1252", "Windows-1252"),
+        ("São Paulo,Málaga,Köln,Tromsø,Québec", "cp1252", "Windows-1252"),
+        ("õun,täht,öö", "cp1252", "Windows-1252"),
+        ("25 m³,5 £,naïve café", "cp1252", "Windows-1252"),
         ("Größe,Käse", "cp1252", "Windows-1252"),
         ("ação,25 °C", "latin-1", "Windows-1252"),
         ("кошка,собака", "utf-16-le", ""),
@@ -48,12 +65,12 @@ def test_encoding_in_which_all_letters_are_common_is_taken_and_told(text: str, c
     ("text", "codec", "said"),
     [
         (
-            "猫,狗",
+            "草,苗",
             "gbk",
-            ".*in GBK '猫', in EUC-KR '.', in Big5 '.', in EUC-JP '.'; save it as UTF-8 .`iconv -f .* -t UTF-8`",
+            ".*in GBK '草', in EUC-KR '.', in Big5 '.', in EUC-JP '.'; save it as UTF-8 .`iconv -f .* -t UTF-8`",
         ),
-        ("고양이,개", "cp949", ".*in GBK '.*', in EUC-KR '고양이'"),
-        ("ネコ,イヌ", "euc_jp", ".*in Big5 '.*', in EUC-JP 'ネコ'"),
+        ("다람쥐,거미", "cp949", ".*in GBK '.*', in EUC-KR '다람쥐'"),
+        ("ヘビ,カメ", "euc_jp", ".*in Big5 '.*', in EUC-JP 'ヘビ'"),
     ],
 )
 def test_encoding_that_is_not_clear_is_refused_with_its_readings(text: str, codec: str, said: str) -> None:
@@ -87,6 +104,15 @@ def test_encoding_in_which_a_table_names_the_files_that_are_there_is_taken(
         assert sorted(source.files) == sorted(f"{name}.png" for name in names)
         told = f"was read as {kind}, in which it has the names of the files ('{names[0]}.png')"
         assert any(told in note for note in source.notes)
+
+
+def test_names_of_folders_in_a_table_decide_too(tmp_path: Path) -> None:
+    names = [f"{kind}/{k}.png" for kind in ("kočka", "pes") for k in range(2)]
+    images_at(tmp_path, names)
+    text = "image,label\n" + "".join(f"{name},{name.partition('/')[0]}\n" for name in names)
+    (tmp_path / "labels.csv").write_bytes(text.encode("cp1250"))
+    source = open_source(tmp_path)
+    assert (source.classes, list(source.files)) == (("kočka", "pes"), names)
 
 
 def test_utf8_with_a_damaged_byte_stays_utf8_and_is_told() -> None:

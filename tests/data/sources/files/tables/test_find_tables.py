@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from automl.data.sources import open_source
 from automl.errors import DataError
-from tests.data.conftest import encoded, random_image
+from tests.data.conftest import encoded, pack, random_image
 
 
 def _folder(root: Path, images: list[str], tables: dict[str, str]) -> Path:
@@ -130,3 +133,80 @@ def test_files_without_extension_are_those_in_the_folder_of_the_part_that_the_ta
     for data in (root, root / "train.csv"):
         source = open_source(data)
         assert (list(source.files), source.classes) == ([f"train/{k}.png" for k in range(4)], ("a", "b"))
+
+
+def _coco(names: Sequence[str], *, kind: str = "objects") -> str:
+    entries: list[dict[str, Any]] = [
+        {"id": k, "image_id": k, "category_id": 1 + k % 2} for k, _ in enumerate(names)
+    ]
+    if kind == "captions":
+        entries = [{"id": k, "image_id": k, "caption": "a cat"} for k, _ in enumerate(names)]
+    elif kind == "keypoints":
+        entries = [{"id": 0, "image_id": 0, "category_id": 9}]
+    kinds = [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}, {"id": 9, "name": "person"}]
+    images = [{"id": k, "file_name": name} for k, name in enumerate(names)]
+    return json.dumps({"images": images, "annotations": entries, "categories": kinds})
+
+
+_EIGHT, _FOUR = [f"{k:03}.png" for k in range(8)], [f"{k:03}.png" for k in range(4)]
+
+
+@pytest.mark.parametrize("around", ["", "coco/"])
+@pytest.mark.parametrize(
+    ("train", "val", "form"),
+    [
+        ("train2017", "val2017", "annotations/instances_{}.json"),
+        ("images/train", "images/val", "annotations/{}.json"),
+        ("train", "valid", "Annotations/person_{}.json"),
+        ("train", "val", "labels/coco_{}.json"),
+    ],
+)
+def test_annotations_in_a_folder_of_their_own_are_read_with_their_parts(
+    tmp_path: Path, around: str, train: str, val: str, form: str
+) -> None:
+    images = [f"{around}{train}/{name}" for name in _EIGHT] + [f"{around}{val}/{name}" for name in _FOUR]
+    parts = ((Path(train).name, _EIGHT), (Path(val).name, _FOUR))
+    tables = {f"{around}{form.format(part)}": _coco(names) for part, names in parts}
+    root = _folder(tmp_path / "data", images, tables)
+    for data in (root, pack(root, tmp_path / "data.zip")):
+        source = open_source(data)
+        assert (source.classes, source.splits) == (("cat", "dog"), ["train"] * 8 + ["val"] * 4)
+        assert list(source.files) == images
+        assert source.targets.tolist() == [0, 1] * 6
+
+
+def test_captions_and_keypoints_beside_instances_are_not_learned(tmp_path: Path) -> None:
+    tables = {
+        f"annotations/{kind}_{part}2017.json": _coco(names, kind=kind.removeprefix("person_"))
+        for part, names in (("train", _EIGHT), ("val", _FOUR))
+        for kind in ("instances", "captions", "person_keypoints")
+    }
+    images = [f"train2017/{name}" for name in _EIGHT] + [f"val2017/{name}" for name in _FOUR]
+    source = open_source(_folder(tmp_path, images, tables))
+    assert (len(source.files), source.classes) == (12, ("cat", "dog"))
+
+
+def test_annotations_of_images_that_were_not_downloaded_are_left_out_and_told(tmp_path: Path) -> None:
+    others = [f"1{name}" for name in _EIGHT]
+    tables = {
+        "annotations/instances_train.json": _coco(others),
+        "annotations/instances_val.json": _coco(_FOUR),
+    }
+    source = open_source(_folder(tmp_path, [f"val/{name}" for name in _FOUR], tables))
+    assert (len(source.files), set(source.splits)) == (4, {""})
+    told = "Left out, as none of the first images that they name is there: annotations/instances_train.json."
+    assert any(told in note for note in source.notes)
+
+
+@pytest.mark.parametrize("table", ["metadata/table.csv", "annotations/labels.csv", "meta/labels.txt"])
+def test_one_table_in_a_folder_beside_the_images_is_read(tmp_path: Path, table: str) -> None:
+    rows = "".join(f"{name},{'ab'[k % 2]}\n" for k, name in enumerate(_EIGHT))
+    text = rows if table.endswith("txt") else f"image,label\n{rows}"
+    source = open_source(_folder(tmp_path, [f"images/{name}" for name in _EIGHT], {table: text}))
+    assert (source.classes, source.targets.tolist()) == (("a", "b"), [0, 1] * 4)
+
+
+def test_class_folders_come_before_annotations_in_a_folder(tmp_path: Path) -> None:
+    images = [f"{kind}/{name}" for kind in ("x", "y") for name in _FOUR]
+    root = _folder(tmp_path, images, {"annotations/instances_default.json": _coco(images)})
+    assert open_source(root).classes == ("x", "y")

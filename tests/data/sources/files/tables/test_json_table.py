@@ -44,6 +44,22 @@ def test_usual_shapes_are_tables_beside_images_and_as_the_data(tmp_path: Path, f
         assert (list(source.files), source.targets.tolist()) == (["1.png", "2.png"], [0, 1])
 
 
+@pytest.mark.parametrize("name", ["split_zhou_Pets.json", "labels.json"])
+def test_rows_of_each_part_are_a_table_with_its_split(tmp_path: Path, name: str) -> None:
+    found = {"train": [["1.png", 0, "cat"]], "test": [["2.png", 1, "dog"]], "classes": ["cat", "dog"]}
+    root = _written(tmp_path, found, name)
+    for data in (root, root / name):
+        source = open_source(data)
+        assert (source.classes, source.targets.tolist()) == (("cat", "dog"), [0, 1])
+        assert source.splits == ["train", "holdout"]
+
+
+def test_images_of_each_part_without_labels_are_no_classes(tmp_path: Path) -> None:
+    root = _written(tmp_path, {"train": ["1.png"], "test": ["2.png"]}, "split.json")
+    with pytest.raises(DataError, match="lie in no class folder"):
+        open_source(root)
+
+
 @pytest.mark.parametrize(
     "kinds", [{"1.png": ["cat", "dog"], "2.png": []}, {"1.png": "cat|dog", "2.png": "cat"}]
 )
@@ -119,3 +135,69 @@ def test_damaged_json_beside_images_is_named(tmp_path: Path, text: str) -> None:
         DataError, match=r"labels.json beside them cannot be read as a table of labels: give each"
     ):
         open_source(tmp_path)
+
+
+def _task(k: int, *results: list[str], **more: Any) -> dict[str, Any]:
+    """A task of Label Studio, with the choices of each annotation."""
+    made = [
+        {"result": [{"type": "choices", "value": {"choices": found}}], "was_cancelled": False}
+        for found in results
+    ]
+    return {"id": k, "data": {"image": f"/data/upload/1/{k}.png"}, "annotations": made, "meta": {}, **more}
+
+
+def test_tasks_of_label_studio_are_read_with_their_last_choices(tmp_path: Path) -> None:
+    tasks = [_task(1, ["dog"], ["cat"]), _task(2, ["dog"])]
+    tasks[1]["annotations"].append({"result": [], "was_cancelled": True})
+    root = _written(tmp_path, tasks, "project-1-at-2024-01-02-03-04-abc.json")
+    source = open_source(root)
+    assert (source.task, source.classes, source.targets.tolist()) == (
+        "classification",
+        ("cat", "dog"),
+        [0, 1],
+    )
+    assert list(source.files) == ["1.png", "2.png"]
+
+
+def test_several_choices_of_label_studio_are_several_labels(tmp_path: Path) -> None:
+    source = open_source(_written(tmp_path, [_task(1, ["cat", "dog"]), _task(2, ["dog"])]))
+    assert (source.task, source.targets.tolist()) == ("multilabel", [[1, 1], [0, 1]])
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"data": {"text": "x"}, "annotations": []},
+        {"data": {"image": "1.png"}, "annotations": [5, {"result": 5}]},
+        5,
+    ],
+)
+def test_odd_tasks_have_no_label(odd: Any) -> None:
+    assert rows_in([_task(1, ["cat"]), *[_task(2, ["cat"])] * 30, odd], []) is not None
+    assert rows_in([odd], []) in (None, [{"image": "1.png", "label": None}])
+
+
+@pytest.mark.parametrize("form", ["csv", "json"])
+def test_small_exports_of_label_studio_are_read(tmp_path: Path, form: str) -> None:
+    images_at(tmp_path, ["images/1.png", "images/2.png"])
+    frame = pd.DataFrame(
+        {
+            "image": ["/data/upload/7/1.png", "/data/upload/7/2.png"],
+            "id": [1, 2],
+            "choice": ["cat", "dog"],
+            "annotator": [1, 1],
+            "lead_time": [1.5, 2.5],
+        }
+    )
+    path = tmp_path / f"project-1-at-2024.{form}"
+    path.write_text(frame.to_csv(index=False) if form == "csv" else frame.to_json(orient="records"))
+    assert open_source(tmp_path).classes == ("cat", "dog")
+
+
+def test_numbers_of_classes_by_name_are_read_as_fiftyone_writes_them(tmp_path: Path) -> None:
+    images_at(tmp_path, ["data/1.png", "data/2.png"])
+    (tmp_path / "labels.json").write_text(json.dumps({"classes": ["dog", "cat"], "labels": {"1": 0, "2": 1}}))
+    source = open_source(tmp_path)
+    assert (source.classes, source.targets.tolist()) == (("cat", "dog"), [1, 0])
+    for wrong in ({"classes": ["dog"], "labels": {"1": 1}}, {"classes": ["dog"], "labels": {}}):
+        assert rows_in(wrong, []) is None

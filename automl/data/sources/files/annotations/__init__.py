@@ -1,0 +1,1 @@
+"""Annotations of objects in XML, whose kinds are the labels of an image."""

@@ -1,0 +1,1 @@
+"""Splits in files beside the images: lists, JSON and tables of parts."""
