@@ -18,7 +18,6 @@ from automl.errors import ModelError
 from automl.final.predictor import Predictor
 from automl.result import FitResult
 from automl.review.describe import summary
-from automl.review.studies import find_study
 from automl.torch_setup import import_timm
 from tests.pipeline.deliver.test_deliver import stripes, write_stripes
 from tests.pipeline.test_fit import config_for
@@ -66,8 +65,8 @@ def test_it_is_delivered_and_people_read_what_it_is(finished: FitResult) -> None
     board = finished.leaderboard()
     heads = board[board["kind"].str.startswith("head")]
     assert sorted(heads["depths"].fillna(0).tolist()) == [0, 1]
-    said = summary(find_study(finished.directory.name, finished.directory.parent))
-    assert any("features of test_resnet from all depths" in str(line) for line in said)
+    said = dict(summary(finished.to_json(), finished.model_dir, ""))["delivered"]
+    assert "linear head on features of test_resnet from all depths" in said
     card = (finished.model_dir / "README.md").read_text(encoding="utf-8")
     assert "automl.load(" in card and "timm.create_model" not in card
 

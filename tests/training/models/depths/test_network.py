@@ -97,7 +97,7 @@ def test_classifier_has_the_features_of_all_depths_first() -> None:
     model, images = made(), torch.rand(2, 3, 64, 64)
     classifier = Classifier.of(model)
     assert classifier is not None
-    wide, last = model.side.in_features, model.network.get_classifier().in_features
+    wide, last = model.side.in_features, model.get_classifier().in_features
     assert (classifier.side_width, classifier.last_width, classifier.width) == (wide, last, wide + last)
     weight, bias = torch.randn(3, wide + last), torch.randn(3)
     classifier.put(weight, bias)
