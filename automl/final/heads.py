@@ -48,6 +48,7 @@ def head_key(config: Config) -> str:
 
 
 def features_in_words(head: Head) -> str:
+    """Return what a head sees, with the tag of the weights and the size of the images."""
     name = head.config["model"] if head.weights is None else head.weights.model
     pool = {"token": " (class token)", "avg": " (mean of its tokens)"}.get(
         head.config.get("global_pool", ""), ""
@@ -74,6 +75,8 @@ def head_trial(head: Head) -> HeadTrial:
 
 
 def head_alternative(head: Head) -> Alternative:
+    """Return a head as a model that may be delivered."""
+
     def trained(model: nn.Module, n: int) -> Retrained:
         return Retrained(
             model=model,

@@ -45,7 +45,7 @@ from automl.training.models.build import input_size, model_arguments
 from automl.training.models.depths.network import MOST_FEATURES, AllDepths, with_all_depths
 from automl.training.models.finetune import Classifier
 from automl.training.models.hyperparameters import Recipe
-from automl.training.models.pretrained_weights import Weights, load_model, normalised
+from automl.training.models.pretrained_weights import Weights, arch, load_model, normalised
 
 READING_SHARE = 0.8  # of the time
 LAST_SHARE = 0.5  # of the rest: the head on the last features, if another follows
@@ -259,7 +259,7 @@ class _Network:
 
     def with_depths(self, most: int) -> _Network | None:
         """Return this network with `most` features from all depths at most; None if it has no layers for them."""
-        name = self.config["model"]
+        name = arch(self.config["model"])
         model = with_all_depths(self.model, name, self.arguments, side=self.size, most=most)
         classifier = None if model is None else Classifier.of(model)
         if model is None or classifier is None:

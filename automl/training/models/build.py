@@ -14,7 +14,7 @@ from automl.spaces.architectures.families import capabilities
 from automl.training.models.depths.network import with_all_depths
 from automl.training.models.finetune import freeze
 from automl.training.models.hyperparameters import Recipe
-from automl.training.models.pretrained_weights import Weights, load_model
+from automl.training.models.pretrained_weights import Weights, arch, load_model
 
 MAX_ENLARGED = 96  # px; from scratch
 MIN_POSITIONS = 2  # per side, of the last features
@@ -80,7 +80,7 @@ def load_for_head(recipe: Recipe, info: DatasetInfo, weights: Weights) -> nn.Mod
     if not recipe.depths:
         return network
     side = input_size(recipe, info)
-    found = with_all_depths(network, recipe.model, arguments, side=side, every=recipe.depths)
+    found = with_all_depths(network, arch(recipe.model), arguments, side=side, every=recipe.depths)
     if found is None:
         raise ModelError(f"{recipe.model} has no layers whose features could be read")
     return found
