@@ -19,7 +19,7 @@ from automl.terminal.printable import printable, short
 CARD_FILE = "README.md"
 _MOST_BYTES = 2**20  # of a card
 CARD = """---
-library_name: timm
+library_name: {library}
 pipeline_tag: image-classification
 ---
 # {study}: {model}
@@ -96,6 +96,7 @@ def write_card(path: Path, document: dict[str, Any], preprocess: Preprocess) -> 
     classes += ", ..." if len(info.classes) > 10 else ""
     path.write_text(
         CARD.format(
+            library="automl" if is_built_in(_builder(config)) else "timm",
             study=document["study"],
             model=_shown(config, document),
             verdict="" if words.is_usable(document) else f"\n**{words.not_usable(document)}**\n",

@@ -18,6 +18,7 @@ from automl.errors import ModelError
 from automl.final.predictor import Predictor
 from automl.result import FitResult
 from automl.review.describe import summary
+from automl.review.report.verdict import model_words
 from automl.torch_setup import import_timm
 from tests.pipeline.deliver.test_deliver import stripes, write_stripes
 from tests.pipeline.test_fit import config_for
@@ -68,7 +69,8 @@ def test_it_is_delivered_and_people_read_what_it_is(finished: FitResult) -> None
     said = dict(summary(finished.to_json(), finished.model_dir, ""))["delivered"]
     assert "linear head on features of test_resnet from all depths" in said
     card = (finished.model_dir / "README.md").read_text(encoding="utf-8")
-    assert "automl.load(" in card and "timm.create_model" not in card
+    assert "automl.load(" in card and "timm.create_model" not in card and "library_name: automl" in card
+    assert model_words(finished.to_json()) == "a linear head on features of test_resnet from all depths"
 
 
 def test_model_folder_answers_as_the_study_and_gives_features(finished: FitResult) -> None:

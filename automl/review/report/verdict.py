@@ -16,6 +16,7 @@ from automl.review.report.advice import advice, first, has_learnt, wide_interval
 from automl.review.report.facts import Facts, read_facts
 from automl.review.studies import LOST_WORDS, StudyFolder
 from automl.search.storage.kinds import FINE_TUNED, HEADS, ON_FEATURES, ON_PIXELS
+from automl.spaces.architectures.factories import DEPTHS_WORDS
 
 LEFT_OUT = "left out, as they would leak"  # in the note on copies of test images
 DOUBT = ", so the score may be too good"  # in the finding of groups that were kept on both sides
@@ -68,7 +69,7 @@ def model_words(result: Mapping[str, Any]) -> str:
     if kind == ON_PIXELS:
         return f"a {HEAD_WORDS}"
     if kind == ON_FEATURES:
-        return f"a linear head on features of {model}"
+        return f"a linear head on features of {model}" + (f" {DEPTHS_WORDS}" if config.get("depths") else "")
     return f"a fine-tuned {model}" if kind == FINE_TUNED else f"a {model} trained from scratch"
 
 
