@@ -79,7 +79,7 @@ def write_model_folder(
         _write_texts(folder, preprocess)
         return
     if isinstance(model, AllDepths):
-        _write_own(folder, to_cpu(model), ALL_DEPTHS, info, model.folder_arguments)
+        _write_own(folder, to_cpu(model), ALL_DEPTHS, info, model.folder_arguments, weights)
         _write_texts(folder, preprocess)
         return
     to_cpu(model)
@@ -115,20 +115,34 @@ def _state_weights(path: Path, weights: Weights | None) -> None:
     """
     said = read_json(path)
     about = {key: value for key, value in said["pretrained_cfg"].items() if key not in _ABOUT_WEIGHTS}
-    if weights is not None:
-        stated = {"tag": weights.model.partition(".")[2], "license": weights.licence}
-        about |= {key: value for key, value in {**stated, "origin_url": weights.origin}.items() if value}
-    text = json.dumps({**said, "pretrained_cfg": about}, indent=2, ensure_ascii=False)
+    text = json.dumps({**said, "pretrained_cfg": about | _stated(weights)}, indent=2, ensure_ascii=False)
     path.write_text(text + "\n", encoding="utf-8")
 
 
+def _stated(weights: Weights | None) -> dict[str, str]:
+    if weights is None:
+        return {}
+    stated = {
+        "tag": weights.model.partition(".")[2],
+        "license": weights.licence,
+        "origin_url": weights.origin,
+    }
+    return {key: value for key, value in stated.items() if value}
+
+
 def _write_own(
-    folder: Path, model: nn.Module, name: str, info: DatasetInfo, arguments: dict[str, Any]
+    folder: Path,
+    model: nn.Module,
+    name: str,
+    info: DatasetInfo,
+    arguments: dict[str, Any],
+    weights: Weights | None = None,
 ) -> None:
     """Write the files of a network that is not timm's: the function that builds it, its arguments and weights."""
     tensors = {key: value.detach().cpu().contiguous().clone() for key, value in model.state_dict().items()}
     save_file(tensors, folder / WEIGHTS)
     said = {FACTORY: name, "model_args": arguments, "label_names": list(info.classes)}
+    said |= {"pretrained_cfg": about} if (about := _stated(weights)) else {}
     (folder / CONFIG).write_text(json.dumps(said, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 

@@ -74,6 +74,12 @@ def test_it_is_delivered_and_people_read_what_it_is(finished: FitResult) -> None
 
 
 def test_model_folder_answers_as_the_study_and_gives_features(finished: FitResult) -> None:
+    said = json.loads((finished.model_dir / "config.json").read_text(encoding="utf-8"))
+    assert "architecture" not in said and said.get("pretrained_cfg", {}).keys() <= {
+        "tag",
+        "license",
+        "origin_url",
+    }
     images, _ = stripes(12)
     predictor = Predictor.load(finished.model_dir)
     expected = finished.predictor.predict_proba(list(images))
@@ -105,7 +111,7 @@ def test_network_of_a_stranger_is_compared_with_its_weights(finished: FitResult,
         if file.is_file():
             (folder / file.name).write_bytes(file.read_bytes())
     said = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    said["model_args"]["widths"][0] = 100_000
+    said["model_args"]["taps_widths"][0] = 100_000
     (folder / "config.json").write_text(json.dumps(said), encoding="utf-8")
     with pytest.raises(ModelError, match=r"sizes in config\.json|larger than its weights"):
         Predictor.load(folder)

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from automl.records import DatasetInfo
-from automl.spaces.architectures.factories import ALL_DEPTHS, LINEAR_ON_PIXELS, create, is_factory
+from automl.spaces.architectures.factories import FOUND_DEPTHS, LINEAR_ON_PIXELS, create, is_factory
 from automl.training.models.build import input_size, model_arguments
 from automl.training.models.complexity import multiplications
 from automl.training.models.hyperparameters import Recipe
-from automl.training.models.pretrained_weights import Weights
+from automl.training.models.pretrained_weights import Weights, arch
 
 if TYPE_CHECKING:
     from torch import nn
@@ -52,8 +52,13 @@ class Network:
             return Network(recipe.model, _text(arguments), info.img_size)
         side = input_size(recipe, info)
         if recipe.depths:
-            around = {"network": recipe.model, "every": recipe.depths, "input_side": side, **arguments}
-            return Network(ALL_DEPTHS, _text(around), side)
+            around = {
+                "network": arch(recipe.model),
+                "taps_every": recipe.depths,
+                "input_side": side,
+                **arguments,
+            }
+            return Network(FOUND_DEPTHS, _text(around), side)
         return Network(recipe.model, _text(arguments), side)
 
     @cached_property

@@ -18,6 +18,7 @@ from automl.data.sources.unlabelled import NamedImage, images_of
 from automl.errors import DataError, ModelError, unknown_name
 from automl.final.scoring import in_float32
 from automl.records import Resize
+from automl.training.models.depths.network import alone
 
 if TYPE_CHECKING:
     from automl.final.predictor import Predictor
@@ -99,7 +100,7 @@ def on_image(heat: Tensor, width: int, height: int, resize: Resize) -> npt.NDArr
 
 def _layer(network: nn.Module, images: Tensor) -> nn.Module:
     """Return the layer whose output is the feature map: found by a pass through the network."""
-    blocks = getattr(network, "blocks", None)
+    blocks = getattr(alone(network), "blocks", None)
     if isinstance(blocks, nn.Sequential | nn.ModuleList) and len(blocks):  # of tokens, where there is a norm
         norm = getattr(blocks[-1], "norm1", getattr(blocks[-1], "norm", None))
         if isinstance(norm, nn.Module):
@@ -155,7 +156,7 @@ def _weights_frozen(network: nn.Module) -> Iterator[None]:
 def _as_map(network: nn.Module, parts: Tensor) -> Tensor:
     """Return features (1, C, h, w) from those of any layout: channels first or last, or tokens after others."""
     if parts.ndim == 3:
-        tokens = parts[:, int(getattr(network, "num_prefix_tokens", 0)) :]
+        tokens = parts[:, int(getattr(alone(network), "num_prefix_tokens", 0)) :]
         side = int(tokens.shape[1] ** 0.5)
         if side * side != tokens.shape[1]:
             raise ModelError(f"the tokens of {type(network).__name__} form no square")

@@ -149,7 +149,7 @@ def chosen_heads(heads: Sequence[Head], metric: str) -> tuple[list[Head], str]:
         key=lambda head: (sign * known[id(head)].value, -parameters(head.model)),
     )
     said = (
-        f"Of the linear heads on features, that of {best.config['model']} may be delivered: it is the best by "
+        f"Of the linear heads on features, that on {features_in_words(best)} may be delivered: it is the best by "
         f"cross-validation, with {metric} {known[id(best)].value:.4f}."
     )
     return [head for head in heads if head.weights is None or head is best], said
@@ -247,7 +247,9 @@ def _on_features(context: Context, basis: Basis) -> Iterator[tuple[str, Head, fl
 def _within_limits(heads: Sequence[Head], basis: Basis) -> list[Head]:
     """Return the heads that keep the limits of the model: with features from all depths, a network takes longer."""
     fits = basis.fitting
-    return [head for head in heads if "depths" not in head.config or fits is None or fits(head.config)]
+    return [
+        head for head in heads if "depths" not in head.config or fits is None or fits.measured(head.config)
+    ]
 
 
 def _in_time(

@@ -23,6 +23,7 @@ WORKING_FOLDER = (
 # This package's own networks. A folder may name them, as no other code is run.
 LINEAR_ON_PIXELS = "automl.training.models.linear_head:linear_on_pixels"
 ALL_DEPTHS = "automl.training.models.depths.network:all_depths"  # around one of timm's networks
+FOUND_DEPTHS = "automl.training.models.depths.network:found_depths"  # the same, for its costs
 DEPTHS_WORDS = "from all depths"  # of the features of such a network
 ENSEMBLE = "automl.final.ensemble.network:ensemble"  # of all these
 

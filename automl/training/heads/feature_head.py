@@ -49,6 +49,7 @@ from automl.training.models.pretrained_weights import Weights, arch, load_model,
 
 READING_SHARE = 0.8  # of the time
 LAST_SHARE = 0.5  # of the rest: the head on the last features, if another follows
+PROJECTING_SHARE = 0.6  # of what then is left: the components of features from all depths
 CHOOSING_SHARE = 0.5  # of what a head has: the strength of its penalty
 MOST_VALUES = 10**8  # of features from all depths, which are in memory at once
 
@@ -114,8 +115,8 @@ class FeatureHeads:
         soon = Moment.now().later(LAST_SHARE * until.left())
         first = self._head(last, _last_columns(read, last.classifier.width), begun, soon)
         heads = [] if first is None else [first]
-        if first is not None and not until.passed():
-            projection = Projection.of(read[0], seed=self.seed)
+        projection = Projection.of(read[0], seed=self.seed, seconds=PROJECTING_SHARE * until.left())
+        if first is not None and projection is not None:
             reduced = projection.apply(read[0]), projection.apply(read[1])
             second = self._head(deep, reduced, begun, until, projection)
             heads += [] if second is None else [second]

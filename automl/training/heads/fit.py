@@ -5,6 +5,7 @@ Every row has the weight 1 / views, so the strength of the penalty means the sam
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,7 +44,10 @@ _REGRESSIONS: dict[Task, str] = {
 _NEVER = -12.0  # the logit of a class without training rows, below the mean of the others
 
 # Components of a projection: the fewest and the most, and one for so many rows. It is found on at most so many rows.
-COMPONENTS, ROWS_EACH, MOST_PROJECTED = (256, 1024), 3, 4000
+COMPONENTS, ROWS_EACH, MOST_PROJECTED = (256, 512), 3, 4000
+LEAST_COMPONENTS = 64  # where there is little time
+# Floating point operations for each value and component, and those of a slow core in a second.
+_PASSES, _PER_SECOND = 14.0, 2e10
 
 Array = npt.NDArray[Any]
 
@@ -109,16 +113,28 @@ class Projection:
     components: Array
 
     @staticmethod
-    def of(features: Features, *, seed: int) -> Projection:
-        """Return that of images as they are, by the randomised method of Halko, Martinsson and Tropp 2011."""
+    def of(features: Features, *, seed: int, seconds: float = math.inf) -> Projection | None:
+        """Return that of images as they are, by the randomised method of Halko, Martinsson and Tropp 2011.
+
+        It has fewer components if all would take longer than so many seconds, and is None if there is no time for any.
+        """
         scale = Scale.of(features)
-        n = len(features)
-        k = max(1, min(n - 1, features.values.shape[2], int(np.clip(n // ROWS_EACH, *COMPONENTS))))
+        n, width = features.values.shape[1:]
         rows = np.random.default_rng(seed).permutation(n)[:MOST_PROJECTED]
-        values = (features.values[0, rows] - scale.mean) / scale.deviation
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            _, _, found = torch.svd_lowrank(torch.from_numpy(values.astype(np.float32)), q=min(k, len(rows)))
+        most = min(int(np.clip(n // ROWS_EACH, *COMPONENTS)), len(rows) - 1, width)
+        k = max(1, int(min(most, seconds * _PER_SECOND / (_PASSES * len(rows) * width))))
+        if k < min(most, LEAST_COMPONENTS):
+            return None
+        values = ((features.values[0, rows] - scale.mean) / scale.deviation).astype(np.float32)
+        threads = torch.get_num_threads()
+        # Beside other work, two threads that wait for each other take many times as long.
+        torch.set_num_threads(1)
+        try:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(seed)
+                _, _, found = torch.svd_lowrank(torch.from_numpy(values), q=k, niter=1)
+        finally:
+            torch.set_num_threads(threads)
         return Projection(scale, found.numpy())
 
     def apply(self, features: Features) -> Features:

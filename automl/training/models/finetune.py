@@ -158,6 +158,8 @@ class Classifier:
 
         Raises RuntimeError for another number of features or outputs.
         """
+        if weight.ndim != 2 or weight.shape[1] != self.width or bias.shape != weight.shape[:1]:
+            raise RuntimeError(f"a head of {self.width} features is expected, not {tuple(weight.shape)}")
         first, last = weight.split([self.side_width, weight.shape[1] - self.side_width], dim=1)
         if self.side is not None:
             self.side.weight.copy_(first)

@@ -14,9 +14,10 @@ from torch.nn import functional
 
 from automl.errors import DataError, ModelError
 from automl.final.predictor import Predictor
-from automl.final.use.explain import heat_map, on_image
+from automl.final.use.explain import _layer, heat_map, on_image
 from automl.spaces import SearchSpace, capabilities, presets
 from automl.torch_setup import import_timm
+from automl.training.models.depths.network import with_all_depths
 from tests.final.use.literals import INFO, Plain
 
 SIDE = 24
@@ -143,3 +144,11 @@ def test_smallest_of_each_family_has_a_map(model: str) -> None:
     assert heat.shape == (side, side) and bool(torch.isfinite(heat).all())
     assert heat.min() >= 0.0 and heat.max() == pytest.approx(1.0)
     assert heat.std() > 0.0  # it tells places apart
+
+
+def test_transformer_with_features_from_all_depths_is_explained_by_the_same_layer() -> None:
+    network = import_timm().create_model("test_vit2", num_classes=2).eval()
+    images = torch.rand(1, 3, 64, 64)
+    expected = _layer(network, images)
+    found = with_all_depths(network, "test_vit2", {"num_classes": 2, "in_chans": 3}, side=64)
+    assert found is not None and _layer(found, images) is expected

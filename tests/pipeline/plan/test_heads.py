@@ -64,7 +64,7 @@ def test_the_best_head_by_cross_validation_may_be_delivered_and_of_equal_ones_th
     pixels = replace(large, weights=None)
     kept, why = chosen_heads([pixels, large, small], "accuracy")
     assert [head is one for head, one in zip(kept, [pixels, large], strict=True)] == [True, True]
-    assert "that of large may be delivered" in why and why.endswith("with accuracy 0.9200.")
+    assert "that on features of large" in why and why.endswith("with accuracy 0.9200.")
     equal = crossed_head("small", 92, width=3)
     assert chosen_heads([large, equal], "accuracy")[0] == [equal]
     assert chosen_heads([large, small], "log_loss")[0] == [small]

@@ -122,7 +122,7 @@ def test_folded_layer_is_that_of_the_components() -> None:
     values = (rng.normal(size=(1, 300, 40)) @ np.diag(np.linspace(0.1, 9.0, 40)) + 5.0).astype(np.float32)
     features = Features(values.copy(), torch.zeros(300))
     projection = Projection.of(features, seed=0)
-    assert projection.components.shape == (40, 40)
+    assert projection is not None and projection.components.shape == (40, 40)
     layer = Linear(rng.normal(size=(3, 40)), rng.normal(size=3))
     expected = layer(projection.apply(features).values[0])
     assert np.allclose(projection.fold(layer)(values[0]), expected, atol=1e-3)
@@ -133,5 +133,17 @@ def test_components_are_those_with_the_most_variance() -> None:
     hidden = rng.normal(size=(2000, 5))
     values = (hidden @ rng.normal(size=(5, 900)) + 0.01 * rng.normal(size=(2000, 900))).astype(np.float32)
     reduced = Projection.of(features := Features(values[None], torch.zeros(2000)), seed=0)
+    assert reduced is not None
     variance = reduced.apply(features).values[0].var(axis=0)
-    assert variance.shape == (666,) and variance[:5].sum() > 0.99 * variance.sum()
+    assert variance.shape == (512,) and variance[:5].sum() > 0.99 * variance.sum()
+
+
+def test_components_are_fewer_where_time_is_short() -> None:
+    features = Features(
+        np.random.default_rng(0).normal(size=(1, 900, 2000)).astype(np.float32), torch.zeros(900)
+    )
+    all_of_them, some = Projection.of(features, seed=0), Projection.of(features, seed=0, seconds=0.1)
+    assert all_of_them is not None and all_of_them.components.shape == (2000, 300)
+    assert some is not None and 64 <= some.components.shape[1] < 300
+    assert Projection.of(features, seed=0, seconds=0.01) is None
+    assert Projection.of(features, seed=0, seconds=-1.0) is None

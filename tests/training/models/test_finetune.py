@@ -277,9 +277,14 @@ def test_trial_with_weights_is_scored_on_its_part_of_the_validation_rows(
     assert (tuned["val_rows"], "val_rows" in scratch) == (24.0, False)
 
 
-def test_head_of_another_number_of_features_is_refused_by_name(tmp_path: Path) -> None:
+@pytest.mark.parametrize("shape", [(3, 96), (3,), (1, 1), (3, 1)])
+def test_head_of_another_number_of_features_is_refused_by_name(
+    shape: tuple[int, ...], tmp_path: Path
+) -> None:
     with torch.device("meta"):
         model = _model("crossvit_tiny_240")
-    save_head(torch.zeros(3, 96), torch.zeros(3), tmp_path / "head.safetensors")  # of one of its two branches
+    save_head(
+        torch.zeros(shape), torch.zeros(3), tmp_path / "head.safetensors"
+    )  # (3, 96): of one of its branches
     with pytest.raises(ModelError, match=r"head.safetensors' cannot be used for this network"):
         begin_with_head(model, tmp_path / "head.safetensors")

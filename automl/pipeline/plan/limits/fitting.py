@@ -8,9 +8,10 @@ from typing import Any
 
 from automl.errors import ConfigError
 from automl.final.cost.network import Network
+from automl.machine import Moment
 from automl.pipeline.plan.limits.asked import Asked
 from automl.pipeline.plan.limits.grid import SHAPING, variations
-from automl.pipeline.plan.limits.measure import Cost
+from automl.pipeline.plan.limits.measure import Bench, Cost, measured
 from automl.records import Config, DatasetInfo
 from automl.spaces import SearchSpace
 from automl.spaces.space import PRETRAINED
@@ -40,6 +41,14 @@ class Fitting:
         if key not in self._known:  # a sampler asks for thousands of configurations
             self._known[key] = self._fits(self.network(config))
         return self._known[key]
+
+    def measured(self, config: Mapping[str, Any]) -> bool:
+        """Return whether the network of a configuration, which is none of the space's, keeps the limits: measure it."""
+        cost = Cost.of(self.network(config))
+        if self.asked.exceeded_by(cost.params, cost.size):
+            return False
+        bench = Bench(self.device, self.threads, self.info.in_chans, Moment.now())
+        return self.asked.latency == float("inf") or measured(cost, self.asked, bench).fits
 
     def network(self, config: Mapping[str, Any]) -> Network:
         """Return the network of a configuration."""

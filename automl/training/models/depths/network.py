@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from automl.errors import ModelError
 from automl.torch_setup import import_timm
 from automl.training.models.depths.taps import Tap, every_kth, find_taps, layer_names, pooled
 from automl.training.models.safe_arguments import plain_arguments
@@ -40,17 +41,17 @@ class AllDepths(nn.Module):
         self._layers = layer_names(network)
         inner = dict(network.named_modules())
         for place, tap in enumerate(taps):
-            inner[tap.name].register_forward_hook(_Keep(self._kept, place, last=tap.last))
+            inner[tap.name].register_forward_hook(_Keep(self._kept, place, tap))
 
     @property
     def folder_arguments(self) -> dict[str, Any]:
         """The keywords of `all_depths` that build it again, for config.json."""
         return {
             "network": self._name,
-            "every": self.every,
-            "layers": [self._layers.index(tap.name) for tap in self.taps],
-            "widths": [tap.width for tap in self.taps],
-            "last": [tap.last for tap in self.taps],
+            "taps_every": self.every,
+            "taps": [self._layers.index(tap.name) for tap in self.taps],
+            "taps_widths": [tap.width for tap in self.taps],
+            "taps_last": [tap.last for tap in self.taps],
             **self._arguments,
         }
 
@@ -63,6 +64,10 @@ class AllDepths(nn.Module):
         """Return the logits of normalised images."""
         kept = self._kept.begin()
         scores = self.network(images)
+        if len(kept) < len(self.taps):
+            raise ModelError(
+                f"not all layers that are read are run by {self._name}: the model folder is wrong"
+            )
         found = torch.cat([kept[place] for place in range(len(self.taps))], dim=1)
         self._kept.end()
         total: Tensor = scores + self.side(found)
@@ -117,12 +122,17 @@ class _Kept(threading.local):
 class _Keep:
     """A hook that pools what a tap puts out, while the whole network runs."""
 
-    def __init__(self, kept: _Kept, place: int, *, last: bool) -> None:
-        self._kept, self._place, self._last = kept, place, last
+    def __init__(self, kept: _Kept, place: int, tap: Tap) -> None:
+        self._kept, self._place, self._tap = kept, place, tap
 
-    def __call__(self, _: nn.Module, __: Any, output: Tensor) -> None:
-        if self._kept.values is not None:
-            self._kept.values[self._place] = pooled(output, last=self._last)
+    def __call__(self, _: nn.Module, __: Any, output: Any) -> None:
+        if self._kept.values is None:
+            return
+        if not isinstance(output, Tensor) or output.ndim < 3:
+            raise ModelError(
+                f"the layer {self._tap.name!r:.100} has no maps or tokens: the model folder is wrong"
+            )
+        self._kept.values[self._place] = pooled(output, last=self._tap.last)
 
 
 def with_all_depths(
@@ -150,33 +160,43 @@ def with_all_depths(
 
 
 def all_depths(
-    network: str,
-    every: int,
-    layers: Sequence[int] | None = None,
-    widths: Sequence[int] | None = None,
-    last: Sequence[bool] | None = None,
-    input_side: int = 224,
-    **arguments: Any,
+    network: str, taps_every: int, taps: Any, taps_widths: Any, taps_last: Any, **arguments: Any
 ) -> nn.Module:
     """Return a new network from what a model folder says; its name is `factories.ALL_DEPTHS`.
 
-    `network` is timm's name, `arguments` are its keywords. `layers` are the places of the taps among its layers, with
-    their `widths`, and `last` for channels as the last axis. Without them they are found by running the network on an
-    image of `input_side` pixels. Raises ValueError for what is no such network.
+    `network` is timm's name, `arguments` are its keywords. `taps` are places among its layers, with their widths, and
+    whether channels are the last axis. Raises ValueError for what is no such network.
     """
-    timm = import_timm()
-    if not (isinstance(network, str) and timm.is_model(network)):
-        raise ValueError(f"timm has no architecture {network!r:.100}")
-    if not _is_count(every) or not (_is_count(input_side) and input_side <= MOST_SIDE):
-        raise ValueError(f"every and input_side must be counts, not {every!r:.40} and {input_side!r:.40}")
-    arguments = plain_arguments(arguments)
-    built: nn.Module = timm.create_model(network, pretrained=False, **arguments)
-    if layers is not None:
-        return AllDepths(built, network, arguments, _stated_taps(built, layers, widths, last), every)
-    found = with_all_depths(built, network, arguments, side=input_side, every=every)
+    if not _is_count(taps_every):
+        raise ValueError(f"taps_every must be a count, not {taps_every!r:.40}")
+    built = _built(network, arguments)
+    found = _stated_taps(built, taps, taps_widths, taps_last)
+    return AllDepths(built, network, arguments, found, taps_every)
+
+
+def found_depths(network: str, taps_every: int, input_side: int, **arguments: Any) -> nn.Module:
+    """Return a new network whose taps are found by running it; its name is `factories.FOUND_DEPTHS`.
+
+    Raises ValueError for a network without layers that could be read.
+    """
+    built = _built(network, arguments)
+    found = with_all_depths(built, network, arguments, side=input_side, every=taps_every)
     if found is None:
         raise ValueError(f"{network} has no layers whose features could be read")
     return found
+
+
+def alone(network: nn.Module) -> nn.Module:
+    """Return the network of timm within one with features from all depths; others as they are."""
+    return network.network if isinstance(network, AllDepths) else network
+
+
+def _built(network: Any, arguments: Mapping[str, Any]) -> nn.Module:
+    timm = import_timm()
+    if not (isinstance(network, str) and timm.is_model(network)):
+        raise ValueError(f"timm has no architecture {network!r:.100}")
+    made: nn.Module = timm.create_model(network, pretrained=False, **plain_arguments(arguments))
+    return made
 
 
 def _stated_taps(network: nn.Module, places: Any, widths: Any, last: Any) -> list[Tap]:
@@ -184,13 +204,17 @@ def _stated_taps(network: nn.Module, places: Any, widths: Any, last: Any) -> lis
     names = layer_names(network)
     rows = [places, widths, last]
     if not all(isinstance(row, list) and row and len(row) == len(places) for row in rows):
-        raise ValueError("layers, widths and last must be lists of one length")
-    if not all(isinstance(place, int) and 0 <= place < len(names) for place in places):
-        raise ValueError(f"layers must be places among {len(names)} layers, not {places!r:.100}")
+        raise ValueError("taps, taps_widths and taps_last must be lists of one length")
+    if not all(
+        isinstance(place, int) and not isinstance(place, bool) and 0 <= place < len(names) for place in places
+    ):
+        raise ValueError(f"taps must be places among {len(names)} layers, not {places!r:.100}")
     if len(set(places)) < len(places) or not all(map(_is_count, widths)):
-        raise ValueError(f"layers must differ and widths be counts, not {places!r:.100} and {widths!r:.100}")
+        raise ValueError(
+            f"taps must differ and taps_widths be counts, not {places!r:.100} and {widths!r:.100}"
+        )
     if not all(isinstance(one, bool) for one in last):
-        raise ValueError(f"last must be true or false for each layer, not {last!r:.100}")
+        raise ValueError(f"taps_last must be true or false for each layer, not {last!r:.100}")
     return [Tap(names[place], width, one) for place, width, one in zip(places, widths, last, strict=True)]
 
 

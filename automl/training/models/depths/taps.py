@@ -34,7 +34,9 @@ def layer_names(network: nn.Module) -> list[str]:
     for name, number in layers(network, coarse=False).items():
         members.setdefault(number, []).append(name.split(".")[:-1])
     found = dict.fromkeys(".".join(_shared(paths)) for _, paths in sorted(members.items()))
-    return [name for name in found if name][-MOST:]
+    # A module around others puts out what the last of them does.
+    inner = [name for name in found if name and not any(other.startswith(f"{name}.") for other in found)]
+    return inner[-MOST:]
 
 
 def find_taps(network: nn.Module, *, channels: int, side: int) -> list[Tap]:

@@ -25,6 +25,7 @@ from automl.result import FitResult
 from automl.spaces import SearchSpace
 from automl.spaces.draw import at_random, walk
 from automl.spaces.narrow import only_models, with_true_sizes
+from automl.training.models.pretrained_weights import Weights
 from tests.pipeline.plan.test_epoch_cost import INFO
 from tests.pipeline.test_fit import config_for
 
@@ -97,6 +98,24 @@ def test_size_and_parameters_are_counted_and_not_measured(monkeypatch: pytest.Mo
     assert fits == {"resnet10t": True, "resnet18": False} and not order
     sizes = {cost.network.model: cost.fits for cost in costs_of(networks, Asked(size=1024), BENCH)}
     assert not any(sizes.values())
+
+
+@pytest.mark.parametrize(
+    ("asked", "fits"),
+    [
+        (Asked(latency=1e6, size=10 * 2**20), True),
+        (Asked(latency=1e-6), False),
+        (Asked(size=1024), False),
+        (Asked(params=1e9), True),
+    ],
+)
+def test_network_with_features_from_all_depths_is_measured_by_itself(asked: Asked, fits: bool) -> None:
+    plain = {"model": "test_resnet", "lr": 0.1, "size": 64, "pretrained": True}
+    file = Weights("test_resnet", Path("none"), "folder", (0.5,) * 3, (0.5,) * 3)
+    found = Fitting(asked, INFO, (), 1, "cpu", {"test_resnet": file})
+    assert found.measured({**plain, "depths": 1}) is fits
+    networks = [Network.of(config, INFO, file) for config in (plain, {**plain, "depths": 1})]
+    assert networks[1].counted().params > networks[0].counted().params
 
 
 def test_grid_has_the_network_of_every_configuration_of_a_preset() -> None:

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 
 from automl.errors import ModelError
 from automl.final.use.embed import pooled_features
-from automl.spaces.architectures.factories import ALL_DEPTHS, create, is_built_in
+from automl.spaces.architectures.factories import ALL_DEPTHS, FOUND_DEPTHS, create, is_built_in
 from automl.torch_setup import import_timm
 from automl.training.models.depths.network import AllDepths, all_depths, with_all_depths
+from automl.training.models.depths.taps import Tap, layer_names
 from automl.training.models.finetune import Classifier
 
 ARGUMENTS = {"num_classes": 3, "in_chans": 3}
@@ -107,15 +108,23 @@ def test_classifier_has_the_features_of_all_depths_first() -> None:
         assert torch.allclose(model(images), features @ weight.T + bias, atol=1e-3, rtol=1e-3)
 
 
-def test_what_a_folder_says_builds_it_again_also_without_its_places() -> None:
+def test_what_a_folder_says_builds_it_again() -> None:
     model, images = made(), torch.rand(2, 3, 64, 64)
-    said = model.folder_arguments
-    assert is_built_in(ALL_DEPTHS)
-    for arguments in (said, {k: v for k, v in said.items() if k not in ("layers", "widths", "last")}):
-        built = create(ALL_DEPTHS, **arguments).eval()
+    assert is_built_in(ALL_DEPTHS) and not is_built_in(FOUND_DEPTHS)  # it would run the network of a stranger
+    found = {"network": "test_resnet", "taps_every": 1, "input_side": 64, **ARGUMENTS}
+    for name, arguments in ((ALL_DEPTHS, model.folder_arguments), (FOUND_DEPTHS, found)):
+        built = create(name, **arguments).eval()
         built.load_state_dict(model.state_dict())
         with torch.no_grad():
             assert torch.equal(built(images), model(images))
+
+
+def test_keywords_of_the_network_do_not_mix_with_those_of_the_taps() -> None:
+    arguments = {**ARGUMENTS, "layers": [1, 1, 1, 1]}
+    network = import_timm().create_model("resnet18", **arguments)
+    model = with_all_depths(network, "resnet18", arguments, side=64)
+    assert model is not None and len(model.taps) == 4
+    assert all_depths(**model.folder_arguments).state_dict().keys() == model.state_dict().keys()
 
 
 @pytest.mark.parametrize(
@@ -123,23 +132,41 @@ def test_what_a_folder_says_builds_it_again_also_without_its_places() -> None:
     [
         ({"network": "os.system"}, "no architecture"),
         ({"network": 3}, "no architecture"),
-        ({"every": 0}, "counts"),
-        ({"every": True}, "counts"),
-        ({"layers": [0, 1]}, "one length"),
-        ({"layers": "abcd"}, "one length"),
-        ({"layers": [0, 1, 2, 99]}, "places among"),
-        ({"layers": [0, 1, 2, -1]}, "places among"),
-        ({"layers": [0, 1, 2, 2]}, "must differ"),
-        ({"widths": [1, 2, 3, -4]}, "counts"),
-        ({"widths": [1, 2, 3, 1.5]}, "counts"),
-        ({"last": [0, 0, 0, 0]}, "true or false"),
-        ({"layers": None, "input_side": 10**6}, "counts"),
+        ({"taps_every": 0}, "count"),
+        ({"taps_every": True}, "count"),
+        ({"taps": [0, 1]}, "one length"),
+        ({"taps": "abcd"}, "one length"),
+        ({"taps": None}, "one length"),
+        ({"taps": [0, 1, 2, 99]}, "places among"),
+        ({"taps": [0, 1, 2, -1]}, "places among"),
+        ({"taps": [0, 1, 2, 2]}, "must differ"),
+        ({"taps_widths": [1, 2, 3, -4]}, "counts"),
+        ({"taps_widths": [1, 2, 3, 1.5]}, "counts"),
+        ({"taps_last": [0, 0, 0, 0]}, "true or false"),
         ({"checkpoint_path": "weights"}, "plain words"),
     ],
 )
 def test_what_is_no_such_network_is_refused(change: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         all_depths(**{**made().folder_arguments, **change})
+
+
+def test_layers_that_put_out_something_else_are_named() -> None:
+    model = made()
+    broken = AllDepths(model.released(), "test_resnet", ARGUMENTS, [Tap("fc", 1, False)], 1)
+    with pytest.raises(ModelError, match="'fc' has no maps"):
+        broken(torch.rand(2, 3, 64, 64))
+    unused = nn.Sequential(nn.Flatten(), nn.Linear(12, 3))
+    unused.add_module("never", nn.Identity())
+    unused.forward = lambda images: unused[1](unused[0](images))  # type: ignore[method-assign]
+    with pytest.raises(ModelError, match="not all layers"):
+        AllDepths(unused, "own", ARGUMENTS, [Tap("never", 3, False)], 1)(torch.rand(2, 3, 2, 2))
+
+
+def test_module_around_others_is_no_layer_of_its_own() -> None:
+    network = import_timm().create_model("test_convnext")
+    names = layer_names(network)
+    assert not any(other.startswith(f"{name}.") for name in names for other in names)
 
 
 def test_embedding_is_that_of_the_network() -> None:
