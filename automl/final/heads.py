@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from torch import nn
+import numpy as np
+import torch.nn.functional as F
+from torch import Tensor, nn
 
+from automl.config.metrics import METRICS
 from automl.final.evidence.candidates import Alternative
 from automl.final.evidence.delivery import Delivery
 from automl.final.retrain import Retrained
 from automl.records import VAL_ROWS, Config, DatasetInfo, HeadTrial
 from automl.search.storage.reader import StoredTrial
 from automl.spaces.architectures.factories import DEPTHS_WORDS
+from automl.training.evaluate import Answers
 from automl.training.heads import Head
 from automl.training.models.complexity import PARAMS, parameters
+from automl.training.steps.losses import standardised
 
 
 def number_of(model: Alternative, heads: Sequence[StoredTrial]) -> int | None:
@@ -55,6 +60,51 @@ def features_in_words(head: Head) -> str:
     )
     depths = f" {DEPTHS_WORDS}" if head.config.get("depths") else ""
     return f"features of {name}{depths}{pool} at {head.size} px"
+
+
+def proved(heads: Sequence[Head], metric: str) -> list[Head]:
+    """Return the heads without those on features from all depths that are not clearly better than the simpler ones.
+
+    Clearly is: by the metric, and by more than one standard error of the mean difference between their losses for the
+    same rows. The simpler head is a network of timm, which anybody can load.
+    """
+    simple = {head_key(head.config): head for head in heads if not head.config.get("depths")}
+    kept = []
+    for head in heads:
+        other = simple.get(head_key({**head.config, "depths": 0})) if head.config.get("depths") else None
+        if other is None or _clearly_better(head, other, metric):
+            kept.append(head)
+    return kept
+
+
+def _clearly_better(head: Head, other: Head, metric: str) -> bool:
+    sign = 1.0 if METRICS[metric].mode == "max" else -1.0
+    if sign * (_value(head) - _value(other)) <= 0.0:
+        return False
+    one, two = _answers(head), _answers(other)
+    if one is None or two is None or not np.array_equal(one.rows, two.rows):  # too many to be kept
+        return True
+    gain = (row_losses(two, other.info) - row_losses(one, head.info)).double()
+    error = float(gain.std()) / max(1, len(gain)) ** 0.5
+    return float(gain.mean()) > error
+
+
+def _value(head: Head) -> float:
+    return head.val_score if head.out_of_fold is None else head.out_of_fold.value
+
+
+def _answers(head: Head) -> Answers | None:
+    return head.answers if head.out_of_fold is None else head.out_of_fold.answers
+
+
+def row_losses(answers: Answers, info: DatasetInfo) -> Tensor:
+    """Return the loss for each row (n,): log loss, its mean over labels, or the mean squared error in deviations."""
+    if info.task == "classification":
+        return F.cross_entropy(answers.logits, answers.targets.long(), reduction="none")
+    wanted = standardised(answers.targets, info).float()
+    if info.task == "multilabel":
+        return F.binary_cross_entropy_with_logits(answers.logits, wanted, reduction="none").mean(dim=1)
+    return (answers.logits - wanted).square().flatten(1).mean(dim=1)
 
 
 def head_trial(head: Head) -> HeadTrial:

@@ -79,7 +79,9 @@ def write_model_folder(
         _write_texts(folder, preprocess)
         return
     if isinstance(model, AllDepths):
-        _write_own(folder, to_cpu(model), ALL_DEPTHS, info, model.folder_arguments, weights)
+        about = {"input_size": [info.in_chans, size, size], "mean": list(info.mean), "std": list(info.std)}
+        about |= _stated(weights)
+        _write_own(folder, to_cpu(model), ALL_DEPTHS, info, model.folder_arguments, about)
         _write_texts(folder, preprocess)
         return
     to_cpu(model)
@@ -136,13 +138,13 @@ def _write_own(
     name: str,
     info: DatasetInfo,
     arguments: dict[str, Any],
-    weights: Weights | None = None,
+    about: dict[str, Any] | None = None,
 ) -> None:
     """Write the files of a network that is not timm's: the function that builds it, its arguments and weights."""
     tensors = {key: value.detach().cpu().contiguous().clone() for key, value in model.state_dict().items()}
     save_file(tensors, folder / WEIGHTS)
     said = {FACTORY: name, "model_args": arguments, "label_names": list(info.classes)}
-    said |= {"pretrained_cfg": about} if (about := _stated(weights)) else {}
+    said |= {"pretrained_cfg": about} if about else {}
     (folder / CONFIG).write_text(json.dumps(said, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 

@@ -20,7 +20,7 @@ from automl.data.constants import WEIGHTS_SIZE
 from automl.data.folds import RowFolds, repeated_folds
 from automl.data.splits import VAL
 from automl.final.evidence.candidates import Alternative
-from automl.final.heads import features_in_words, head_alternative, head_trial, value_words
+from automl.final.heads import features_in_words, head_alternative, head_trial, proved, value_words
 from automl.final.scoring import seconds_per_image
 from automl.machine import Moment, cache_folder, cores, slowdown
 from automl.pipeline.context import Context
@@ -108,7 +108,7 @@ def fit_heads(context: Context, basis: Basis) -> Heads:
         context.observer.note(
             f"A linear head on {features_in_words(head)}: {value}, after {context.clock.elapsed():.0f} s."
         )
-    kept, why = chosen_heads(heads, basis.metric.name)
+    kept, why = chosen_heads(proved(heads, basis.metric.name), basis.metric.name)
     if why:
         context.observer.note(why)
     return Heads(

@@ -115,7 +115,7 @@ class FeatureHeads:
         soon = Moment.now().later(LAST_SHARE * until.left())
         first = self._head(last, _last_columns(read, last.classifier.width), begun, soon)
         heads = [] if first is None else [first]
-        projection = Projection.of(read[0], seed=self.seed, seconds=PROJECTING_SHARE * until.left())
+        projection = Projection.of(*read, seed=self.seed, seconds=PROJECTING_SHARE * until.left())
         if first is not None and projection is not None:
             reduced = projection.apply(read[0]), projection.apply(read[1])
             second = self._head(deep, reduced, begun, until, projection)

@@ -5,6 +5,7 @@ Every row has the weight 1 / views, so the strength of the penalty means the sam
 
 from __future__ import annotations
 
+import itertools
 import math
 import warnings
 from collections.abc import Iterator
@@ -113,19 +114,25 @@ class Projection:
     components: Array
 
     @staticmethod
-    def of(features: Features, *, seed: int, seconds: float = math.inf) -> Projection | None:
+    def of(*parts: Features, seed: int, seconds: float = math.inf) -> Projection | None:
         """Return that of images as they are, by the randomised method of Halko, Martinsson and Tropp 2011.
 
-        It has fewer components if all would take longer than so many seconds, and is None if there is no time for any.
+        The parts must be all rows that are fitted on at some time: with fewer rows than features, each row has a
+        component nearly of its own, and rows that the components do not know look different. The scale is that of the
+        first part. It has fewer components if all would take longer than so many seconds, and is None if there is no
+        time for any.
         """
-        scale = Scale.of(features)
-        n, width = features.values.shape[1:]
-        rows = np.random.default_rng(seed).permutation(n)[:MOST_PROJECTED]
+        scale, width = Scale.of(parts[0]), parts[0].values.shape[2]
+        n = sum(map(len, parts))
+        rows = np.sort(np.random.default_rng(seed).permutation(n)[:MOST_PROJECTED])
+        ends = np.cumsum([0, *map(len, parts)])
+        found_in = [rows[(rows >= a) & (rows < b)] - a for a, b in itertools.pairwise(ends)]
         most = min(int(np.clip(n // ROWS_EACH, *COMPONENTS)), len(rows) - 1, width)
         k = max(1, int(min(most, seconds * _PER_SECOND / (_PASSES * len(rows) * width))))
         if k < min(most, LEAST_COMPONENTS):
             return None
-        values = ((features.values[0, rows] - scale.mean) / scale.deviation).astype(np.float32)
+        chosen = [part.values[0, own] for part, own in zip(parts, found_in, strict=True)]
+        values = ((np.concatenate(chosen) - scale.mean) / scale.deviation).astype(np.float32)
         threads = torch.get_num_threads()
         # Beside other work, two threads that wait for each other take many times as long.
         torch.set_num_threads(1)

@@ -147,3 +147,14 @@ def test_components_are_fewer_where_time_is_short() -> None:
     assert some is not None and 64 <= some.components.shape[1] < 300
     assert Projection.of(features, seed=0, seconds=0.01) is None
     assert Projection.of(features, seed=0, seconds=-1.0) is None
+
+
+def test_components_know_the_rows_of_all_parts() -> None:
+    """With fewer rows than features, rows that the components do not know would look different."""
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(90, 400)).astype(np.float32)
+    train, val = (Features(part[None].copy(), torch.zeros(len(part))) for part in (rows[:60], rows[60:]))
+    projection = Projection.of(train, val, seed=0)
+    assert projection is not None
+    sizes = [np.linalg.norm(projection.apply(part).values[0], axis=1).mean() for part in (train, val)]
+    assert sizes[1] == pytest.approx(sizes[0], rel=0.2)

@@ -1,0 +1,73 @@
+"""Which heads on features from all depths may be delivered."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from automl.final.heads import proved, row_losses
+from automl.training.evaluate import Answers
+from automl.training.heads import Head
+from tests.pipeline.plan.test_epoch_cost import INFO
+
+TARGETS = torch.arange(100) % 2
+
+
+def head(certainty: Tensor, *, value: float, **config: Any) -> Head:
+    """A head that gives the right class of two a logit of `certainty` (100,)."""
+    logits = torch.where(torch.arange(2) == TARGETS[:, None], certainty[:, None], 0.0)
+    return Head(
+        model=nn.Identity(),
+        full=None,
+        config={"model": "test_resnet", "pretrained": True, "size": 64, **config},
+        info=INFO,
+        size=64,
+        val_score=value,
+        n_train=10,
+        n_val=100,
+        n_full=110,
+        seconds=1.0,
+        strength=1.0,
+        estimator="logistic regression",
+        answers=Answers(logits.float(), TARGETS, np.arange(100)),
+    )
+
+
+def noise(seed: int) -> Tensor:
+    return torch.randn(100, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize(
+    ("certainty", "value", "kept"),
+    [
+        (2.0 + noise(1), 0.9, True),  # clearly better
+        (2.0 + noise(1), 0.8, False),  # by the loss, but not by the metric
+        (1.0 + noise(0) + 0.3 * noise(1), 0.9, False),  # by chance
+        (0.5 + noise(1), 0.9, False),  # worse by the loss
+    ],
+)
+def test_head_on_all_depths_must_be_clearly_better_than_the_simpler_one(
+    certainty: Tensor, value: float, kept: bool
+) -> None:
+    simple, deep = head(1.0 + noise(0), value=0.8), head(certainty, value=value, depths=1)
+    assert proved([simple, deep], "accuracy") == ([simple, deep] if kept else [simple])
+    assert proved([deep], "accuracy") == [deep]  # the simpler one is not there
+
+
+def test_losses_are_those_of_each_row() -> None:
+    info = replace(INFO, task="classification")
+    answers = Answers(torch.tensor([[2.0, 0.0], [0.0, 0.0]]), torch.tensor([0, 1]), np.arange(2))
+    expected = torch.tensor([np.log(1 + np.exp(-2.0)), np.log(2.0)]).float()
+    assert torch.allclose(row_losses(answers, info), expected)
+    given = Answers(torch.zeros(2, 2), torch.tensor([[1.0, 0.0], [0.0, 1.0]]), np.arange(2))
+    assert torch.allclose(
+        row_losses(given, replace(INFO, task="multilabel")), torch.full((2,), float(np.log(2.0)))
+    )
+    values = replace(INFO, task="regression", target_mean=(10.0,), target_std=(2.0,), classes=("y",))
+    found = row_losses(Answers(torch.tensor([[1.0]]), torch.tensor([[10.0]]), np.arange(1)), values)
+    assert found.tolist() == [1.0]
