@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import posixpath
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
+
+import numpy as np
 
 from automl.data.sources.base import counted
 from automl.data.sources.files.base import Files
@@ -37,28 +39,31 @@ def with_listed_split(files: Files, layout: Layout) -> tuple[Layout, frozenset[s
     """
     if any(layout.splits):
         return layout, frozenset()
-    found = _listed_parts(files, [files.paths[i] for i in layout.kept.tolist()])
+    found = _listed_parts(files, [files.paths[i] for i in layout.kept.tolist()], layout.labels)
     splits = found.splits or layout.splits
     return replace(layout, splits=splits, notes=(*layout.notes, *found.notes)), found.files
 
 
-def give_listed_split(files: Files, source: ManifestSource) -> None:
+def give_listed_split(files: Files, source: ManifestSource, tables: Collection[str]) -> None:
     """Give the images of a table that assigns no parts those in which other files list them, as above.
 
-    Without such files, they are those of train/, val/ and test/ in which all images lie.
+    `tables` are those that are learned. Without other files, they are those of train/, val/ and test/ in which all
+    images lie.
     """
     stored = source.stored()
     if any(source.splits) or stored is None:
         return
-    found = _listed_parts(files, stored[1])
+    found = _listed_parts(files, stored[1], source.targets, tables)
     if not found.notes:
         found = _parts_of_folders(stored[1])
     source.splits = found.splits or source.splits
     source.notes += found.notes
 
 
-def _listed_parts(files: Files, paths: Sequence[str]) -> _Found:
-    of_parts = lists_of_parts(files)
+def _listed_parts(
+    files: Files, paths: Sequence[str], labels: np.ndarray, learned: Collection[str] = ()
+) -> _Found:
+    of_parts = lists_of_parts(files, learned)
     rows = _rows_by_name(paths) if of_parts else {}
     for lists in of_parts:
         found = [_rows_in(one, rows) for one in lists]
@@ -70,6 +75,8 @@ def _listed_parts(files: Files, paths: Sequence[str]) -> _Found:
         if problem:
             return _Found([], (f"Not used as parts of a split, as {problem}: {names}.",))
         splits = [parts.get(row, TRAIN) for row in range(len(paths))]
+        if lists[0].how and _are_labels(splits, labels):
+            continue
         counts = Counter(splits)
         shares = ", ".join(f"{part} {counts[part]:,}" for part in PARTS if counts[part])
         said = f"Parts of the split as in {names}{lists[0].how}: {shares}."
@@ -79,6 +86,12 @@ def _listed_parts(files: Files, paths: Sequence[str]) -> _Found:
         )
         return _Found(splits, (said, *told), used)
     return _Found([])
+
+
+def _are_labels(splits: Sequence[str], labels: np.ndarray) -> bool:
+    """Return whether each part has the images of one label, so its number is that of the label."""
+    pairs = set(zip(splits, map(np.ndarray.tobytes, map(np.asarray, labels)), strict=True))
+    return len(pairs) == len(set(splits)) == len({label for _, label in pairs})
 
 
 def _parts_of_folders(paths: Sequence[str]) -> _Found:

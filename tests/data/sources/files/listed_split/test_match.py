@@ -137,6 +137,44 @@ def test_numbers_that_are_not_those_of_parts_are_no_split(tmp_path: Path, cells:
     assert set(source.splits) == {""}
 
 
+_ZERO_TO_TWO = [0] * 5 + [1] * 3 + [2] * 2
+
+
+@pytest.mark.parametrize("name", ["data_split.csv", "split.csv", "labels_split.csv", "my_split.txt"])
+@pytest.mark.parametrize("column", ["label", "partition"])
+@pytest.mark.parametrize("task", ["auto", "regression"])
+def test_numbers_that_are_learned_are_no_parts(tmp_path: Path, name: str, column: str, task: str) -> None:
+    root = images_at(tmp_path, [f"images/{k}.png" for k in range(10)])
+    rows = "".join(f"images/{k}.png,{number}\n" for k, number in enumerate(_ZERO_TO_TWO))
+    (root / name).write_text(f"image,{column}\n{rows}")
+    target = None if column == "label" else column
+    source = open_source(root, target=target, task=task)
+    assert len(set(source.targets.ravel().tolist())) == 3
+    assert set(source.splits) == {""}
+
+
+@pytest.mark.parametrize(
+    ("name", "header"),
+    [("data_split.csv", "image,label"), ("my_split.txt", "image,label"), ("split.txt", "")],
+)
+def test_numbers_of_class_folders_in_a_file_called_split_are_no_parts(
+    tmp_path: Path, name: str, header: str
+) -> None:
+    root = images_at(tmp_path, [f"{number}/{k}.png" for k, number in enumerate(_ZERO_TO_TWO)])
+    rows = [f"{k}.png,{number}" for k, number in enumerate(_ZERO_TO_TWO)]
+    (root / name).write_text("\n".join(filter(None, (header, *rows))))
+    source = open_source(root)
+    assert source.classes == ("0", "1", "2")
+    assert set(source.splits) == {""}
+
+
+@pytest.mark.parametrize("name", ["split.csv", "split.txt"])
+def test_numbers_in_a_column_of_another_name_are_no_parts(tmp_path: Path, name: str) -> None:
+    rows = "".join(f"{image},{k}\n" for image, k in zip(_IMAGES, _ZERO_TO_TWO, strict=True))
+    source = open_source(_root(tmp_path, {name: f"image,label\n{rows}"}))
+    assert set(source.splits) == {""}
+
+
 def test_json_lists_of_the_files_of_each_class_are_the_split(tmp_path: Path) -> None:
     """Food-101's meta, if only its JSON is there."""
     lists = {
