@@ -79,8 +79,8 @@ def read_file_names(paths: Sequence[str]) -> tuple[Layout | None, str]:
         bare = _without_names(images, parts)
         images = [image for image in images if image.folder not in bare]
         counts = Counter(image.said for image in images)
-        if len(counts.keys() - {""}) < 2:
-            continue
+        if len(counts.keys() - {""}) < 2 or 2 * counts[""] >= counts.total():
+            continue  # one word, or most names are anything
         odd = next((paths[image.position] for image in images if not image.said), "")
         problem = _problem(counts, odd, place) or _views(images, paths)
         if not problem:
@@ -176,8 +176,6 @@ def _without_names(images: Sequence[_Named], parts: dict[int, str]) -> set[int]:
 def _problem(counts: Counter[str], odd: str, place: str) -> str:
     """Return why two words or more that `place` (begin or end) the names are no classes; "" if they are."""
     words = sorted(counts.keys() - {""})
-    if counts[""] >= counts.total() - counts[""]:
-        return ""  # most names are anything
     if odd:
         are = "is" if counts[""] == 1 else "are"
         return f"{counted(counts[''], 'name')} such as {short(printable(odd))} {are} not a word and a number"

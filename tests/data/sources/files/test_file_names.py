@@ -135,6 +135,9 @@ def test_names_that_mean_no_classes_are_refused_with_the_reason(
         _names("cat"),
         [f"{k}.jpg" for k in range(9)],
         ["a.jpg", "b.jpg", "lake.jpg", "tree_1.jpg"],
+        [*(f"{word}.jpg" for word in ("beach", "me at work", "x", "y", "z")), "cat3.jpg", "tree12.jpg"],
+        [*(f"IMG_000{k}.jpg" for k in range(3)), "IMG_0004_edit.jpg", "IMG_0005_crop.jpg"],
+        [f"{k}{'_dog' if k < 3 else '_cat' if k < 6 else ''}.jpg" for k in range(12)],  # half of them
         _names("cat", folder="x/") + _names("dog", folder="y/"),  # folders that are no parts
     ],
 )
@@ -148,6 +151,15 @@ def test_class_folders_and_tables_come_before_names_of_files(tmp_path: Path) -> 
     flat = images_at(tmp_path / "flat", _names("cat", "dog"))
     (flat / "labels.csv").write_text("image,label\ncat.1.jpg,a\ndog.1.jpg,b\n")
     assert open_source(flat).classes == ("a", "b")
+
+
+def test_names_of_which_most_are_anything_do_not_hide_xml(tmp_path: Path) -> None:
+    names = ["beach", "x", "y", "z", "cat3", "tree12"]
+    root = images_at(tmp_path, [f"{name}.png" for name in names])
+    for k, name in enumerate(names):
+        text = f"<annotation><filename>{name}.png</filename><object><name>{'ab'[k % 2]}</name></object></annotation>"
+        (root / f"{name}.xml").write_text(text)
+    assert open_source(root).classes == ("a", "b")
 
 
 def test_name_of_a_megabyte_in_an_archive_takes_no_time() -> None:
