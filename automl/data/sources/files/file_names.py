@@ -16,6 +16,7 @@ from automl.data.sources.files.layout import ImageFiles, Layout, image_files, ma
 from automl.data.sources.files.split_names import (
     TRAIN,
     UNLABELLED,
+    marks_as_letters,
     part_beside,
     split_of,
     splits_among,
@@ -27,6 +28,10 @@ Folder = tuple[str, ...]
 # A word, and one number or several after it: cat.0, cat_001, cat-12, cat (3), cat12, cat_2_001.
 _NUMBERED = re.compile(r"(?P<word>.*?[^\W\d_])(?:[ ._-]*\(?\d++\)?)+")
 _PIECES = re.compile(r"\d+|[^\W\d_]+|[\W_]+")  # numbers, words, and what is between them
+# What stands between words and numbers, and says nothing; # before a number is that of a number, but not that of C#.
+_BETWEEN = r"\s_.,;:=()\[\]{}\-–—（）"
+_BEFORE_WORD = re.compile(f"[{_BETWEEN}]*")
+_AFTER_WORD = re.compile(rf"(?:[{_BETWEEN}\d]|(?<=[\s_])#(?=\d))*\Z")
 _LONGEST = 255  # characters of a file name
 _FEWEST = 3  # images of a class: one for each part of a split
 # Words that cameras, programs and people put before numbers, and that say nothing of what is in an image.
@@ -122,24 +127,29 @@ def _parts(found: ImageFiles) -> tuple[dict[int, str], tuple[str, ...]]:
 
 
 def _stem(path: str) -> str:
-    """Return the name of a file without its extension; "" for one that no file system has."""
+    """Return the name of a file in composed letters without its extension; "" for one that no file system has."""
     stem = path.rpartition("/")[2].rpartition(".")[0]
-    return stem if len(stem) <= _LONGEST else ""
+    return unicodedata.normalize("NFC", stem) if len(stem) <= _LONGEST else ""
 
 
 def _plain(word: str) -> str:
-    return printable(unicodedata.normalize("NFC", word)).strip()
+    return printable(word).strip()
 
 
 def _word_first(path: str) -> _Said:
     """Return the word before the number at the end of a file's name."""
-    found = _NUMBERED.fullmatch(_stem(path))
-    return _Said(_plain(found["word"]) if found else "")
+    stem = _stem(path)
+    found = _NUMBERED.fullmatch(marks_as_letters(stem))
+    return _Said(_plain(stem[: found.end("word")]) if found else "")
 
 
 def _word_last(path: str) -> _Said:
-    """Return the word after a number, which begins the name or follows words of programs: 0_cat, IMG_0001_cat (2)."""
-    pieces = _PIECES.findall(_stem(path))
+    """Return the word after a number, which begins the name or follows words of programs: 0_cat, IMG_0001_cat (2).
+
+    Signs that belong to a word are a part of it: good!, C++ and A-, but not those of (cat).
+    """
+    stem = _stem(path)
+    pieces = [stem[slice(*found.span())] for found in _PIECES.finditer(marks_as_letters(stem))]
     words = [k for k, piece in enumerate(pieces) if piece[0].isalpha()]
     # A letter alone is no word of a program: P1a, P1b.
     of_programs = [k for k in words if len(pieces[k]) > 1 and pieces[k].lower() in _SAYING_NOTHING]
@@ -148,8 +158,11 @@ def _word_last(path: str) -> _Said:
     if not numbers:
         return _Said("")
     begin = next(k for k in words if k > numbers[-1])
-    word = "".join(pieces[begin : words[-1] + 1])
-    return _Said(_plain(word), "".join(pieces[:begin] + pieces[words[-1] + 1 :]))
+    signs = _BEFORE_WORD.sub("", "".join(pieces[numbers[-1] + 1 : begin]), count=1)
+    rest = "".join(pieces[words[-1] + 1 :])
+    own_end = rest if rest == "-" else _AFTER_WORD.sub("", rest)
+    word = signs + "".join(pieces[begin : words[-1] + 1]) + own_end
+    return _Said(_plain(word), "".join(pieces[:begin]) + rest.removeprefix(own_end))
 
 
 def _views(images: Sequence[_Named], paths: Sequence[str]) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -46,6 +48,51 @@ def test_word_after_a_number_is_the_class_where_each_number_has_one(
             Path(name).name: int(target) for name, target in zip(source.files, source.targets, strict=True)
         } == {Path(name).name: k % 2 for k, name in enumerate(names)}
         assert source.notes[0].endswith("cat 5, golden retriever 5.")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("หมี", "หมู", "แมว"),
+        ("बिल्ली", "बिल्ला", "कुत्ता"),
+        ("pâté", "pâte", "thé"),
+        ("ba\u0300", "ba\u0301"),
+        ("می\u200cخورد", "می"),
+    ],
+)
+@pytest.mark.parametrize("form", ["{k}_{word}", "{word}_{k}", "{word}{k}"])
+@pytest.mark.parametrize("letters", ["NFC", "NFD"])
+def test_marks_are_parts_of_words(words: tuple[str, ...], form: str, letters: Literal["NFC", "NFD"]) -> None:
+    names = [form.format(k=k, word=words[k % len(words)]) for k in range(12)]
+    layout, why = read_file_names([unicodedata.normalize(letters, f"{name}.jpg") for name in names])
+    assert layout is not None, why
+    assert layout.classes == tuple(sorted(unicodedata.normalize("NFC", word) for word in words))
+    assert len(set(zip(layout.labels.tolist(), [k % len(words) for k in range(12)], strict=True))) == len(
+        words
+    )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("good", "good!", "not-good"),
+        ("C", "C#", "C++"),
+        ("A", "A+", "A-"),
+        ("+C", "C"),
+        ("stage Ⅰ", "stage Ⅱ"),
+    ],
+)
+def test_signs_at_words_after_numbers_are_parts_of_them(words: tuple[str, ...]) -> None:
+    layout, why = read_file_names([f"{k}_{words[k % len(words)]}.jpg" for k in range(12)])
+    assert layout is not None, why
+    assert layout.classes == tuple(sorted(words))
+
+
+@pytest.mark.parametrize("form", ["{}_({})", "{} - {} (1)", "{}: {} #1", "{}={}.", "[{}] {}_"])
+def test_signs_between_words_and_numbers_are_no_parts_of_words(form: str) -> None:
+    layout, why = read_file_names([f"{form.format(k, ('cat', 'dog')[k % 2])}.jpg" for k in range(8)])
+    assert layout is not None, why
+    assert layout.classes == ("cat", "dog")
 
 
 def test_words_of_programs_may_be_classes_after_numbers_beside_none_others_alone() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import unicodedata
 
 import pytest
 
@@ -177,6 +178,13 @@ def test_names_of_folders_that_mean_a_part_and_a_class_are_read_as_both_and_told
     assert layout.classes == ("cat", "dog")
     assert layout.splits == ["train"] * 4 + ["holdout"] * 4
     assert any("train_cat" in note and "a part of a split and a class" in note for note in layout.notes)
+
+
+@pytest.mark.parametrize("kinds", [("หมี", "หมู"), ("pâté", "pâte"), ("pa\u0302te\u0301", "pa\u0302te")])
+def test_marks_in_names_of_a_part_and_a_class_are_parts_of_words(kinds: tuple[str, str]) -> None:
+    layout = read_layout([f"{part}_{kind}/1.jpg" for part in ("train", "test") for kind in kinds], where="x")
+    assert layout.classes == tuple(sorted(unicodedata.normalize("NFC", kind) for kind in kinds))
+    assert layout.splits == ["train", "train", "holdout", "holdout"]
 
 
 def test_classes_whose_names_begin_with_train_stay_classes_and_are_told() -> None:
