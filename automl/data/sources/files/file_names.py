@@ -32,6 +32,8 @@ _PIECES = re.compile(r"\d+|[^\W\d_]+|[\W_]+")  # numbers, words, and what is bet
 _BETWEEN = r"\s_.,;:=()\[\]{}\-–—（）"
 _BEFORE_WORD = re.compile(f"[{_BETWEEN}]*")
 _AFTER_WORD = re.compile(rf"(?:[{_BETWEEN}\d]|(?<=[\s_])#(?=\d))*\Z")
+_NUMBER = re.compile(r"\d+")
+_LONGEST_GRADE = 3  # digits; longer numbers are dates and the like
 _LONGEST = 255  # characters of a file name
 _FEWEST = 3  # images of a class: one for each part of a split
 # Words that cameras, programs and people put before numbers, and that say nothing of what is in an image.
@@ -48,10 +50,11 @@ _SAYING_NOTHING = frozenset(_NUMBERED_BY_PROGRAMS.split())
 
 
 class _Said(NamedTuple):
-    """The class in a name, "" for none, and the number before it, "" if there is none."""
+    """The class in a name, "" for none, what stands before it, "" if no number does, and numbers after it."""
 
     word: str
     before: str = ""
+    after: str = ""
 
 
 class _Named(NamedTuple):
@@ -61,6 +64,7 @@ class _Named(NamedTuple):
     folder: int
     said: str
     before: str
+    after: str
 
 
 def read_file_names(paths: Sequence[str]) -> tuple[Layout | None, str]:
@@ -69,7 +73,8 @@ def read_file_names(paths: Sequence[str]) -> tuple[Layout | None, str]:
     All images lie in one folder, or in folders of the parts of a split. All names are a word and a number, or else a
     number and a word (perhaps with another number), and there are two words or more, each in three names or more. Words
     of cameras and programs (IMG, DSC, frame) are no classes. A part without such names is left out: Kaggle's test
-    images are numbered. A number that stands before several words is that of one thing in several views: 10_left.
+    images are numbered. A number that stands before several words is that of one thing in several views: 10_left,
+    10_right_2. Numbers after a word that repeat may say more than it: 0_grade_1, 1_grade_2, grade_1_001.
     """
     found = image_files(paths)
     parts, notes = _parts(found)
@@ -87,11 +92,11 @@ def read_file_names(paths: Sequence[str]) -> tuple[Layout | None, str]:
         if len(counts.keys() - {""}) < 2 or 2 * counts[""] >= counts.total():
             continue  # one word, or most names are anything
         odd = next((paths[image.position] for image in images if not image.said), "")
-        problem = _problem(counts, odd, place) or _views(images, paths)
+        problem = _problem(counts, odd, place) or _views(images, paths) or _grades(images, paths)
         if not problem:
             told = (*notes, *_told(found, parts, bare), *mask_note(masks), *notes_on(found, 0))
             return _layout(images, paths, parts, told), ""
-        why = why or problem
+        why = problem  # of words after numbers, if most names have these
     return None, why
 
 
@@ -140,7 +145,11 @@ def _word_first(path: str) -> _Said:
     """Return the word before the number at the end of a file's name."""
     stem = _stem(path)
     found = _NUMBERED.fullmatch(marks_as_letters(stem))
-    return _Said(_plain(stem[: found.end("word")]) if found else "")
+    if found is None:
+        return _Said("")
+    numbers = _NUMBER.findall(stem, found.end("word"))[:-1]  # the last one is that of the image
+    grades = [number for number in numbers if len(number) <= _LONGEST_GRADE]
+    return _Said(_plain(stem[: found.end("word")]), after=" ".join(grades))
 
 
 def _word_last(path: str) -> _Said:
@@ -162,7 +171,8 @@ def _word_last(path: str) -> _Said:
     rest = "".join(pieces[words[-1] + 1 :])
     own_end = rest if rest == "-" else _AFTER_WORD.sub("", rest)
     word = signs + "".join(pieces[begin : words[-1] + 1]) + own_end
-    return _Said(_plain(word), "".join(pieces[:begin]) + rest.removeprefix(own_end))
+    after = _NUMBER.findall(rest.removeprefix(own_end))
+    return _Said(_plain(word), "".join(pieces[:begin]), " ".join(after))
 
 
 def _views(images: Sequence[_Named], paths: Sequence[str]) -> str:
@@ -176,6 +186,21 @@ def _views(images: Sequence[_Named], paths: Sequence[str]) -> str:
         return ""
     first, second = (short(printable(path.rpartition("/")[2])) for path in list(several[0].values())[:2])
     return f"names such as {first} and {second} have one number, so they may show the same thing"
+
+
+def _grades(images: Sequence[_Named], paths: Sequence[str]) -> str:
+    """Return why words are no classes, if the numbers after one repeat in other images, as those of grades; else ""."""
+    found: dict[str, dict[str, str]] = defaultdict(dict)
+    for image in images:
+        found[image.said].setdefault(image.after, paths[image.position])
+    counts = Counter(image.said for image in images)
+    for word, by_number in found.items():
+        if 1 < len(by_number) < counts[word]:
+            first, second = (
+                short(printable(path.rpartition("/")[2])) for path in list(by_number.values())[:2]
+            )
+            return f"the numbers after {word!r} in names such as {first} and {second} may be a part of what they say"
+    return ""
 
 
 def _without_names(images: Sequence[_Named], parts: dict[int, str]) -> set[int]:

@@ -95,6 +95,20 @@ def test_signs_between_words_and_numbers_are_no_parts_of_words(form: str) -> Non
     assert layout.classes == ("cat", "dog")
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        [f"{k}_{'cat' if k % 2 else 'dog'}_{700 + k}.jpg" for k in range(8)],
+        [f"{k}_{'cat_1' if k % 2 else 'dog_2'}.jpg" for k in range(8)],
+        [f"{word}_2024010{k % 2}_{k}.jpg" for k in range(4) for word in ("cat", "dog")],
+    ],
+)
+def test_numbers_after_words_that_do_not_repeat_and_dates_are_no_parts_of_them(names: list[str]) -> None:
+    layout, why = read_file_names(names)
+    assert layout is not None, why
+    assert layout.classes == ("cat", "dog")
+
+
 def test_words_of_programs_may_be_classes_after_numbers_beside_none_others_alone() -> None:
     names = [f"{k}_{('street scene', 'dog')[k % 2]}.jpg" for k in range(8)]
     layout, _ = read_file_names(names)
@@ -150,6 +164,22 @@ def test_folders_of_a_split_with_classes_in_names_are_parts() -> None:
         (_names("train_cat", "test_cat", form="{}_{}"), "those that begin with 'test_cat' may mean a part"),
         (_names("P1a", "P2b", form="{}_{}"), "there are numbers inside of names .* begin with 'P1a'"),
         (_names("left", "right", form="{1}_{0}"), "names such as 1_left.jpg and 1_right.jpg have one number"),
+        (
+            [f"{k}_{side}.jpg" for k in range(8) for side in ("left_1", "right_2")],
+            "names such as 0_left_1.jpg and 0_right_2.jpg have one number",
+        ),
+        (
+            [f"{k}_{('grade_1', 'grade_2', 'normal')[k % 3]}.jpg" for k in range(12)],
+            r"the numbers after 'grade' in names such as 0_grade_1.jpg and 1\d*_grade_2.jpg may be a part",
+        ),
+        (
+            [f"{k}_{('grade', 'grade 2', 'normal')[k % 3]}.jpg" for k in range(12)],
+            r"the numbers after 'grade' in names such as 0_grade.jpg and 1\d*_grade 2.jpg may be a part",
+        ),
+        (
+            _names("grade_1", "grade_2", "normal_0", form="{}_00{}"),
+            "the numbers after 'grade' in names such as grade_1_001.jpg and grade_2_001.jpg may be a part",
+        ),
         (
             [f"{k}_{'ab'[k % 2]}2c.jpg" for k in range(8)],
             "there are numbers inside of names .* end with 'a2c'",
