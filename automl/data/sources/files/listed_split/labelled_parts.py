@@ -112,7 +112,7 @@ def _classes(files: Files, path: str, inside: set[str], number: Mapping[str, int
         return {}
     found = {}
     for cell, said in zip(texts(frame, table.image), columns[fits[0]], strict=True):
-        place = lookup.find(cell.replace("\\\\", "/"))
+        place = lookup.find(cell.replace("\\", "/"))
         if place in inside:
             found[str(place)] = number[said]
     return found

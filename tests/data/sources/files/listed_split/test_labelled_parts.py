@@ -30,6 +30,7 @@ def _parts(root: Path) -> dict[str, tuple[str, str]]:
     [
         {"Test_csv": "Width,Path,ClassId\n9,test/7.png,dog\n9,test/8.png,cat\n"},
         {"test_csv": "id,label\n7,dog\n8,cat\n"},
+        {"test_csv": "Path,ClassId\ntest\\7.png,dog\nD:\\x\\test\\8.png,cat\n"},
         {"test__labels_csv": "file,kind\n7.png,dog\n8.png,cat\n"},
         {"test_csv": "id,label,predicted\n7,dog,cat\n8,cat,dog\n"},
         {"test__test_annotations_txt": "7.png\tdog\t0\t0\t5\t5\n8.png\tcat\t0\t0\t5\t5\n"},
