@@ -175,6 +175,22 @@ def test_numbers_in_a_column_of_another_name_are_no_parts(tmp_path: Path, name: 
     assert set(source.splits) == {""}
 
 
+def test_one_of_several_files_with_other_parts_is_used_and_the_others_are_told(tmp_path: Path) -> None:
+    parts = ["train"] * 6 + ["val"] * 2 + ["test"] * 2
+    for folder, again in (("a", parts[::-1]), ("b", parts)):
+        lists = {
+            f"split_seed{seed}.csv": "image,split\n"
+            + "".join(f"{image},{part}\n" for image, part in zip(_IMAGES, of_seed, strict=True))
+            for seed, of_seed in ((1, parts), (2, again))
+        }
+        source = open_source(_root(tmp_path / folder, lists))
+        assert source.splits == ["train"] * 6 + ["val"] * 2 + ["holdout"] * 2
+        assert "Parts of the split as in split_seed1.csv: train 6, val 2, holdout 2." in source.notes
+        told = "The same images are in other parts in split_seed2.csv, not used: to use them, take away split_seed1"
+        assert any(note.startswith(told) for note in source.notes) == (folder == "a")
+        assert folder == "b" or not any("names images in its column" in note for note in source.notes)
+
+
 def test_json_lists_of_the_files_of_each_class_are_the_split(tmp_path: Path) -> None:
     """Food-101's meta, if only its JSON is there."""
     lists = {
@@ -219,6 +235,18 @@ def test_lists_that_do_not_fit_are_told_and_not_used(
     source = open_source(_root(tmp_path, lists))
     assert set(source.splits) == {""}
     assert f"Not used as parts of a split, as {why}: test.txt, train.txt." in source.notes
+
+
+def test_lists_that_fit_are_used_beside_those_of_few_images(tmp_path: Path) -> None:
+    """VOC's ImageSets/Layout and ImageSets/Main."""
+    lists = {
+        f"{folder}/{part}.txt": _lines("{kind}/{name}", numbers)
+        for folder, train in (("Layout", range(1)), ("Main", range(3)))
+        for part, numbers in (("train", train), ("test", range(3, 5)))
+    }
+    source = open_source(_root(tmp_path, lists))
+    assert source.splits == (["train"] * 3 + ["holdout"] * 2) * 2
+    assert not any("Not used" in note for note in source.notes)
 
 
 def test_text_that_lists_no_images_says_nothing(tmp_path: Path) -> None:
