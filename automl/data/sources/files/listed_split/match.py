@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -104,9 +104,14 @@ def _said(lists: Collection[str], how: str, splits: Sequence[str], n_listed: int
 
 
 def _are_labels(splits: Sequence[str], labels: np.ndarray) -> bool:
-    """Return whether each part has the images of one label, so its number is that of the label."""
-    pairs = set(zip(splits, map(np.ndarray.tobytes, map(np.asarray, labels)), strict=True))
-    return len(pairs) == len(set(splits)) == len({label for _, label in pairs})
+    """Return whether 90 % of the images of each part have a label of their own, so numbers are those of labels."""
+    counts: dict[str, Counter[bytes]] = defaultdict(Counter)
+    for split, label in zip(splits, labels, strict=True):
+        counts[split][label.tobytes()] += 1
+    most = [of.most_common(1)[0] for of in counts.values()]
+    return len({label for label, _ in most}) == len(counts) and all(
+        n >= _SHARE * of.total() for (_, n), of in zip(most, counts.values(), strict=True)
+    )
 
 
 def _parts_of_folders(paths: Sequence[str]) -> _Found:

@@ -168,6 +168,14 @@ def test_numbers_of_class_folders_in_a_file_called_split_are_no_parts(
     assert set(source.splits) == {""}
 
 
+def test_numbers_of_nearly_all_class_folders_are_no_parts(tmp_path: Path) -> None:
+    numbers = [0] * 40 + [1] * 30 + [2] * 20
+    root = images_at(tmp_path, [f"{number}/{k}.png" for k, number in enumerate(numbers)])
+    numbers[39], numbers[69] = 1, 0
+    (root / "split.txt").write_text("".join(f"{k}.png {number}\n" for k, number in enumerate(numbers)))
+    assert set(open_source(root).splits) == {""}
+
+
 @pytest.mark.parametrize("name", ["split.csv", "split.txt"])
 def test_numbers_in_a_column_of_another_name_are_no_parts(tmp_path: Path, name: str) -> None:
     rows = "".join(f"{image},{k}\n" for image, k in zip(_IMAGES, _ZERO_TO_TWO, strict=True))
