@@ -16,6 +16,7 @@ from automl.data.sources.files.layout import ImageFiles, Layout, image_files, ma
 from automl.data.sources.files.split_names import (
     TRAIN,
     UNLABELLED,
+    marks_as_letters,
     part_beside,
     split_of,
     splits_among,
@@ -27,6 +28,12 @@ Folder = tuple[str, ...]
 # A word, and one number or several after it: cat.0, cat_001, cat-12, cat (3), cat12, cat_2_001.
 _NUMBERED = re.compile(r"(?P<word>.*?[^\W\d_])(?:[ ._-]*\(?\d++\)?)+")
 _PIECES = re.compile(r"\d+|[^\W\d_]+|[\W_]+")  # numbers, words, and what is between them
+# What stands between words and numbers, and says nothing; # before a number is that of a number, but not that of C#.
+_BETWEEN = r"\s_.,;:=()\[\]{}\-–—（）"
+_BEFORE_WORD = re.compile(f"[{_BETWEEN}]*")
+_AFTER_WORD = re.compile(rf"(?:[{_BETWEEN}\d]|(?<=[\s_])#(?=\d))*\Z")
+_NUMBER = re.compile(r"\d+")
+_LONGEST_GRADE = 3  # digits; longer numbers are dates and the like
 _LONGEST = 255  # characters of a file name
 _FEWEST = 3  # images of a class: one for each part of a split
 # Words that cameras, programs and people put before numbers, and that say nothing of what is in an image.
@@ -43,10 +50,11 @@ _SAYING_NOTHING = frozenset(_NUMBERED_BY_PROGRAMS.split())
 
 
 class _Said(NamedTuple):
-    """The class in a name, "" for none, and the number before it, "" if there is none."""
+    """The class in a name, "" for none, what stands before it, "" if no number does, and numbers after it."""
 
     word: str
     before: str = ""
+    after: str = ""
 
 
 class _Named(NamedTuple):
@@ -56,6 +64,7 @@ class _Named(NamedTuple):
     folder: int
     said: str
     before: str
+    after: str
 
 
 def read_file_names(paths: Sequence[str]) -> tuple[Layout | None, str]:
@@ -64,7 +73,8 @@ def read_file_names(paths: Sequence[str]) -> tuple[Layout | None, str]:
     All images lie in one folder, or in folders of the parts of a split. All names are a word and a number, or else a
     number and a word (perhaps with another number), and there are two words or more, each in three names or more. Words
     of cameras and programs (IMG, DSC, frame) are no classes. A part without such names is left out: Kaggle's test
-    images are numbered. A number that stands before several words is that of one thing in several views: 10_left.
+    images are numbered. A number that stands before several words is that of one thing in several views: 10_left,
+    10_right_2. Numbers after a word that repeat may say more than it: 0_grade_1, 1_grade_2, grade_1_001.
     """
     found = image_files(paths)
     parts, notes = _parts(found)
@@ -79,14 +89,14 @@ def read_file_names(paths: Sequence[str]) -> tuple[Layout | None, str]:
         bare = _without_names(images, parts)
         images = [image for image in images if image.folder not in bare]
         counts = Counter(image.said for image in images)
-        if len(counts.keys() - {""}) < 2:
-            continue
+        if len(counts.keys() - {""}) < 2 or 2 * counts[""] >= counts.total():
+            continue  # one word, or most names are anything
         odd = next((paths[image.position] for image in images if not image.said), "")
-        problem = _problem(counts, odd, place) or _views(images, paths)
+        problem = _problem(counts, odd, place) or _views(images, paths) or _grades(images, paths)
         if not problem:
             told = (*notes, *_told(found, parts, bare), *mask_note(masks), *notes_on(found, 0))
             return _layout(images, paths, parts, told), ""
-        why = why or problem
+        why = problem  # of words after numbers, if most names have these
     return None, why
 
 
@@ -122,24 +132,33 @@ def _parts(found: ImageFiles) -> tuple[dict[int, str], tuple[str, ...]]:
 
 
 def _stem(path: str) -> str:
-    """Return the name of a file without its extension; "" for one that no file system has."""
+    """Return the name of a file in composed letters without its extension; "" for one that no file system has."""
     stem = path.rpartition("/")[2].rpartition(".")[0]
-    return stem if len(stem) <= _LONGEST else ""
+    return unicodedata.normalize("NFC", stem) if len(stem) <= _LONGEST else ""
 
 
 def _plain(word: str) -> str:
-    return printable(unicodedata.normalize("NFC", word)).strip()
+    return printable(word).strip()
 
 
 def _word_first(path: str) -> _Said:
     """Return the word before the number at the end of a file's name."""
-    found = _NUMBERED.fullmatch(_stem(path))
-    return _Said(_plain(found["word"]) if found else "")
+    stem = _stem(path)
+    found = _NUMBERED.fullmatch(marks_as_letters(stem))
+    if found is None:
+        return _Said("")
+    numbers = _NUMBER.findall(stem, found.end("word"))[:-1]  # the last one is that of the image
+    grades = [number for number in numbers if len(number) <= _LONGEST_GRADE]
+    return _Said(_plain(stem[: found.end("word")]), after=" ".join(grades))
 
 
 def _word_last(path: str) -> _Said:
-    """Return the word after a number, which begins the name or follows words of programs: 0_cat, IMG_0001_cat (2)."""
-    pieces = _PIECES.findall(_stem(path))
+    """Return the word after a number, which begins the name or follows words of programs: 0_cat, IMG_0001_cat (2).
+
+    Signs that belong to a word are a part of it: good!, C++ and A-, but not those of (cat).
+    """
+    stem = _stem(path)
+    pieces = [stem[slice(*found.span())] for found in _PIECES.finditer(marks_as_letters(stem))]
     words = [k for k, piece in enumerate(pieces) if piece[0].isalpha()]
     # A letter alone is no word of a program: P1a, P1b.
     of_programs = [k for k in words if len(pieces[k]) > 1 and pieces[k].lower() in _SAYING_NOTHING]
@@ -148,8 +167,12 @@ def _word_last(path: str) -> _Said:
     if not numbers:
         return _Said("")
     begin = next(k for k in words if k > numbers[-1])
-    word = "".join(pieces[begin : words[-1] + 1])
-    return _Said(_plain(word), "".join(pieces[:begin] + pieces[words[-1] + 1 :]))
+    signs = _BEFORE_WORD.sub("", "".join(pieces[numbers[-1] + 1 : begin]), count=1)
+    rest = "".join(pieces[words[-1] + 1 :])
+    own_end = rest if rest == "-" else _AFTER_WORD.sub("", rest)
+    word = signs + "".join(pieces[begin : words[-1] + 1]) + own_end
+    after = _NUMBER.findall(rest.removeprefix(own_end))
+    return _Said(_plain(word), "".join(pieces[:begin]), " ".join(after))
 
 
 def _views(images: Sequence[_Named], paths: Sequence[str]) -> str:
@@ -165,6 +188,21 @@ def _views(images: Sequence[_Named], paths: Sequence[str]) -> str:
     return f"names such as {first} and {second} have one number, so they may show the same thing"
 
 
+def _grades(images: Sequence[_Named], paths: Sequence[str]) -> str:
+    """Return why words are no classes, if the numbers after one repeat in other images, as those of grades; else ""."""
+    found: dict[str, dict[str, str]] = defaultdict(dict)
+    for image in images:
+        found[image.said].setdefault(image.after, paths[image.position])
+    counts = Counter(image.said for image in images)
+    for word, by_number in found.items():
+        if 1 < len(by_number) < counts[word]:
+            first, second = (
+                short(printable(path.rpartition("/")[2])) for path in list(by_number.values())[:2]
+            )
+            return f"the numbers after {word!r} in names such as {first} and {second} may be a part of what they say"
+    return ""
+
+
 def _without_names(images: Sequence[_Named], parts: dict[int, str]) -> set[int]:
     """Return the folders of parts, except that of training, in which no name says a class."""
     said: dict[int, set[str]] = defaultdict(set)
@@ -176,8 +214,6 @@ def _without_names(images: Sequence[_Named], parts: dict[int, str]) -> set[int]:
 def _problem(counts: Counter[str], odd: str, place: str) -> str:
     """Return why two words or more that `place` (begin or end) the names are no classes; "" if they are."""
     words = sorted(counts.keys() - {""})
-    if counts[""] >= counts.total() - counts[""]:
-        return ""  # most names are anything
     if odd:
         are = "is" if counts[""] == 1 else "are"
         return f"{counted(counts[''], 'name')} such as {short(printable(odd))} {are} not a word and a number"

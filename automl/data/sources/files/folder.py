@@ -54,7 +54,7 @@ def open_files(files: Files, options: ReadOptions) -> Source:
             tables = _kinds_of_objects(files, layout)
         if tables:
             source = manifest_source(files, tables, target=target, task=options.task)
-            give_listed_split(files, source)
+            give_listed_split(files, source, [table.where for table in tables])
             return source
         if problem is not None:
             raise problem

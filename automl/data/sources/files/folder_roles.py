@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -162,7 +162,7 @@ def _classes_in_the_names(inner: Sequence[Folder], tops: dict[str, _Top], splits
     """Return the roles of train_cat/, test_cat/, train_dog/ and test_dog/.
 
     A name means a part and a class if two classes or more are in the training images and in another part. Otherwise it
-    is a class (train_station/ beside train_track/).
+    is a class (train_station/ beside train_track/). Raises DataError for classes of a part that differ in signs alone.
     """
     parts_of: dict[str, set[str]] = defaultdict(set)
     for name, split in splits.items():
@@ -170,6 +170,13 @@ def _classes_in_the_names(inner: Sequence[Folder], tops: dict[str, _Top], splits
     if sum(TRAIN in parts and len(parts) > 1 for parts in parts_of.values()) < 2:
         found = _classes_at_the_top(inner, tops)
         return Roles(found.meanings, (f"Taken for classes: {listed(sorted(splits))}.",))
+    for said, same in Counter((class_in(name), split) for name, split in splits.items()).items():
+        if same > 1:
+            alike = [name for name, split in splits.items() if (class_in(name), split) == said]
+            raise DataError(
+                f"folders of a part must have different words, but {listed(alike)} would be one class: rename them, or "
+                "put their images into one folder"
+            )
     meanings = [(_name(class_in(parts[0])), splits[parts[0]]) if parts else None for parts in inner]
     first = sorted(splits)[0]
     told = f"{first}/ as the images of {class_in(first)!r} for {splits[first]}"

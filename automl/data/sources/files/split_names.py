@@ -53,6 +53,7 @@ _NEUTRAL = (
     *("conjunto", "ensemble", "donnees", "dati", "immagini", "集", "数据集", "セット", "用"),
 )
 _COMPOUND = re.compile(f"(?:{'|'.join(_NEUTRAL)})?({'|'.join(_WORDS)})(?:{'|'.join(_NEUTRAL)})?")
+_JOINERS = "\u200c\u200d"  # without and with a ligature, inside of words of Hindi and Persian
 _BETWEEN_WORDS = re.compile(r"(?<=[a-z])(?=[A-Z])|[\W_]+|(?<=[^\W\d])(?=\d)|(?<=\d)(?=[^\W\d])")
 
 
@@ -87,16 +88,39 @@ def part_beside(name: str) -> str:
 
 def class_in(name: str) -> str:
     """Return what a name says besides a part of a split: "cat" for train_cat, "" for train."""
-    words = [
-        word for word in _BETWEEN_WORDS.split(name) if word and not _COMPOUND.fullmatch(plain_word(word))
-    ]
+    words = [word for word in _split(name) if not _COMPOUND.fullmatch(plain_word(word))]
     said = any(plain_word(word) not in _NEUTRAL and not word.isdigit() for word in words)
     return "_".join(words) if said else ""
 
 
 def words_in(name: str) -> list[str]:
     """Return the words of a name in small letters without accents, apart at signs, numbers and capital letters."""
-    return [plain_word(word) for word in _BETWEEN_WORDS.split(name) if word]
+    return [plain_word(word) for word in _split(name)]
+
+
+def marks_as_letters(text: str) -> str:
+    """Return a text of the same length in which marks after letters are letters, as they are parts of words.
+
+    Vowels of Thai and Hindi are such marks, and so are accents apart from their letters.
+    """
+    if text.isascii():
+        return text
+    found: list[str] = []
+    for character in text:
+        mark = character in _JOINERS or unicodedata.category(character).startswith("M")
+        found.append("a" if mark and found and found[-1].isalpha() else character)
+    return "".join(found)
+
+
+def _split(name: str) -> list[str]:
+    """Return the words of a name in composed letters."""
+    name = unicodedata.normalize("NFC", name)
+    ends = [found.span() for found in _BETWEEN_WORDS.finditer(marks_as_letters(name))]
+    begins = [0, *(end for _, end in ends)]
+    words = [
+        name[begin:end] for begin, end in zip(begins, [*(begin for begin, _ in ends), len(name)], strict=True)
+    ]
+    return [word for word in words if word]
 
 
 def plain_word(word: str) -> str:

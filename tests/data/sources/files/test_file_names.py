@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -46,6 +48,65 @@ def test_word_after_a_number_is_the_class_where_each_number_has_one(
             Path(name).name: int(target) for name, target in zip(source.files, source.targets, strict=True)
         } == {Path(name).name: k % 2 for k, name in enumerate(names)}
         assert source.notes[0].endswith("cat 5, golden retriever 5.")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("หมี", "หมู", "แมว"),
+        ("बिल्ली", "बिल्ला", "कुत्ता"),
+        ("pâté", "pâte", "thé"),
+        ("ba\u0300", "ba\u0301"),
+        ("می\u200cخورد", "می"),
+    ],
+)
+@pytest.mark.parametrize("form", ["{k}_{word}", "{word}_{k}", "{word}{k}"])
+@pytest.mark.parametrize("letters", ["NFC", "NFD"])
+def test_marks_are_parts_of_words(words: tuple[str, ...], form: str, letters: Literal["NFC", "NFD"]) -> None:
+    names = [form.format(k=k, word=words[k % len(words)]) for k in range(12)]
+    layout, why = read_file_names([unicodedata.normalize(letters, f"{name}.jpg") for name in names])
+    assert layout is not None, why
+    assert layout.classes == tuple(sorted(unicodedata.normalize("NFC", word) for word in words))
+    assert len(set(zip(layout.labels.tolist(), [k % len(words) for k in range(12)], strict=True))) == len(
+        words
+    )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("good", "good!", "not-good"),
+        ("C", "C#", "C++"),
+        ("A", "A+", "A-"),
+        ("+C", "C"),
+        ("stage Ⅰ", "stage Ⅱ"),
+    ],
+)
+def test_signs_at_words_after_numbers_are_parts_of_them(words: tuple[str, ...]) -> None:
+    layout, why = read_file_names([f"{k}_{words[k % len(words)]}.jpg" for k in range(12)])
+    assert layout is not None, why
+    assert layout.classes == tuple(sorted(words))
+
+
+@pytest.mark.parametrize("form", ["{}_({})", "{} - {} (1)", "{}: {} #1", "{}={}.", "[{}] {}_"])
+def test_signs_between_words_and_numbers_are_no_parts_of_words(form: str) -> None:
+    layout, why = read_file_names([f"{form.format(k, ('cat', 'dog')[k % 2])}.jpg" for k in range(8)])
+    assert layout is not None, why
+    assert layout.classes == ("cat", "dog")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        [f"{k}_{'cat' if k % 2 else 'dog'}_{700 + k}.jpg" for k in range(8)],
+        [f"{k}_{'cat_1' if k % 2 else 'dog_2'}.jpg" for k in range(8)],
+        [f"{word}_2024010{k % 2}_{k}.jpg" for k in range(4) for word in ("cat", "dog")],
+    ],
+)
+def test_numbers_after_words_that_do_not_repeat_and_dates_are_no_parts_of_them(names: list[str]) -> None:
+    layout, why = read_file_names(names)
+    assert layout is not None, why
+    assert layout.classes == ("cat", "dog")
 
 
 def test_words_of_programs_may_be_classes_after_numbers_beside_none_others_alone() -> None:
@@ -104,6 +165,22 @@ def test_folders_of_a_split_with_classes_in_names_are_parts() -> None:
         (_names("P1a", "P2b", form="{}_{}"), "there are numbers inside of names .* begin with 'P1a'"),
         (_names("left", "right", form="{1}_{0}"), "names such as 1_left.jpg and 1_right.jpg have one number"),
         (
+            [f"{k}_{side}.jpg" for k in range(8) for side in ("left_1", "right_2")],
+            "names such as 0_left_1.jpg and 0_right_2.jpg have one number",
+        ),
+        (
+            [f"{k}_{('grade_1', 'grade_2', 'normal')[k % 3]}.jpg" for k in range(12)],
+            r"the numbers after 'grade' in names such as 0_grade_1.jpg and 1\d*_grade_2.jpg may be a part",
+        ),
+        (
+            [f"{k}_{('grade', 'grade 2', 'normal')[k % 3]}.jpg" for k in range(12)],
+            r"the numbers after 'grade' in names such as 0_grade.jpg and 1\d*_grade 2.jpg may be a part",
+        ),
+        (
+            _names("grade_1", "grade_2", "normal_0", form="{}_00{}"),
+            "the numbers after 'grade' in names such as grade_1_001.jpg and grade_2_001.jpg may be a part",
+        ),
+        (
             [f"{k}_{'ab'[k % 2]}2c.jpg" for k in range(8)],
             "there are numbers inside of names .* end with 'a2c'",
         ),
@@ -135,6 +212,9 @@ def test_names_that_mean_no_classes_are_refused_with_the_reason(
         _names("cat"),
         [f"{k}.jpg" for k in range(9)],
         ["a.jpg", "b.jpg", "lake.jpg", "tree_1.jpg"],
+        [*(f"{word}.jpg" for word in ("beach", "me at work", "x", "y", "z")), "cat3.jpg", "tree12.jpg"],
+        [*(f"IMG_000{k}.jpg" for k in range(3)), "IMG_0004_edit.jpg", "IMG_0005_crop.jpg"],
+        [f"{k}{'_dog' if k < 3 else '_cat' if k < 6 else ''}.jpg" for k in range(12)],  # half of them
         _names("cat", folder="x/") + _names("dog", folder="y/"),  # folders that are no parts
     ],
 )
@@ -148,6 +228,15 @@ def test_class_folders_and_tables_come_before_names_of_files(tmp_path: Path) -> 
     flat = images_at(tmp_path / "flat", _names("cat", "dog"))
     (flat / "labels.csv").write_text("image,label\ncat.1.jpg,a\ndog.1.jpg,b\n")
     assert open_source(flat).classes == ("a", "b")
+
+
+def test_names_of_which_most_are_anything_do_not_hide_xml(tmp_path: Path) -> None:
+    names = ["beach", "x", "y", "z", "cat3", "tree12"]
+    root = images_at(tmp_path, [f"{name}.png" for name in names])
+    for k, name in enumerate(names):
+        text = f"<annotation><filename>{name}.png</filename><object><name>{'ab'[k % 2]}</name></object></annotation>"
+        (root / f"{name}.xml").write_text(text)
+    assert open_source(root).classes == ("a", "b")
 
 
 def test_name_of_a_megabyte_in_an_archive_takes_no_time() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import unicodedata
 
 import pytest
 
@@ -37,7 +38,8 @@ def test_folder_beside_two_splits_is_ignored_and_reported() -> None:
     assert "masks" in " ".join(layout.notes)
 
 
-def test_deeper_folders_belong_to_the_class_at_the_top() -> None:
+def test_deeper_folders_belong_to_the_class_at_the_top_and_a_single_one_is_a_class() -> None:
+    assert read_layout(["cats/1.jpg", "cats/2.jpg"], where="x").classes == ("cats",)
     layout = read_layout(["a/x/y/1.jpg", "b/1.jpg"], where="x")
     assert layout.classes == ("a", "b")
 
@@ -47,10 +49,6 @@ def test_single_folder_around_everything_is_looked_through(prefix: str) -> None:
     layout = read_layout([f"{prefix}train/a/1.jpg", f"{prefix}train/b/2.jpg"], where="x")
     assert layout.classes == ("a", "b")
     assert layout.splits == ["train", "train"]
-
-
-def test_single_class_folder_stays_a_class() -> None:
-    assert read_layout(["cats/1.jpg", "cats/2.jpg"], where="x").classes == ("cats",)
 
 
 def test_hidden_and_other_files_are_left_out_and_counted() -> None:
@@ -177,6 +175,19 @@ def test_names_of_folders_that_mean_a_part_and_a_class_are_read_as_both_and_told
     assert layout.classes == ("cat", "dog")
     assert layout.splits == ["train"] * 4 + ["holdout"] * 4
     assert any("train_cat" in note and "a part of a split and a class" in note for note in layout.notes)
+
+
+def test_classes_that_differ_in_signs_alone_are_not_put_together() -> None:
+    paths = [f"{part}_{kind}/1.jpg" for part in ("train", "test") for kind in ("C", "C++", "Java")]
+    with pytest.raises(DataError, match=r"but train_C, train_C\+\+ would be one class"):
+        read_layout(paths, where="x")
+
+
+@pytest.mark.parametrize("kinds", [("หมี", "หมู"), ("pâté", "pâte"), ("pa\u0302te\u0301", "pa\u0302te")])
+def test_marks_in_names_of_a_part_and_a_class_are_parts_of_words(kinds: tuple[str, str]) -> None:
+    layout = read_layout([f"{part}_{kind}/1.jpg" for part in ("train", "test") for kind in kinds], where="x")
+    assert layout.classes == tuple(sorted(unicodedata.normalize("NFC", kind) for kind in kinds))
+    assert layout.splits == ["train", "train", "holdout", "holdout"]
 
 
 def test_classes_whose_names_begin_with_train_stay_classes_and_are_told() -> None:

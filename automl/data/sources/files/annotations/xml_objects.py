@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import posixpath
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -19,6 +21,15 @@ _SUFFIX = ".xml"
 _LOOKED_AT = 20  # files; if none of them is known, the others are not read
 _TAG = "tag"  # CVAT's label of a whole image
 _SEVERAL = ""  # a name of several images
+_DECLARED = re.compile(rb"""\s*<\?xml[^>]{0,100}?encoding\s*=\s*["']([\w.:-]{1,40})["']""")
+# Encodings of several bytes, which expat does not know, and those with more characters that are declared so.
+_WIDE = {
+    **{
+        name: name
+        for name in ("gb18030", "big5hkscs", "cp932", "cp949", "cp950", "euc_jp", "iso2022_jp", "johab")
+    },
+    **{"gb2312": "gb18030", "gbk": "gb18030", "big5": "cp950", "shift_jis": "cp932", "euc_kr": "cp949"},
+}
 
 
 class _Image(NamedTuple):
@@ -44,10 +55,14 @@ def object_tables(files: Files) -> list[Table]:
         by_stem[f"{folder}/{name}"] = path
         by_stem[name] = _SEVERAL if name in by_stem else path
     found: dict[str, frozenset[str]] = {}
+    unread: list[str] = []
     for k, path in enumerate(paths):
         if k == _LOOKED_AT and not found:
             return []
-        for image in _images_in(files, path):
+        images_in = _images_in(files, path)
+        if images_in is None:
+            unread.append(path)
+        for image in images_in or ():
             place = _place(path, image.name, by_stem)
             if place:
                 found[place] = image.labels
@@ -58,9 +73,15 @@ def object_tables(files: Files) -> list[Table]:
     frame = pd.DataFrame({"image": sorted(found), "label": rows})
     empty = sum(not labels for labels in found.values())
     without = f" ({counted(empty, 'image')} without any)" if empty else ""
+    damaged = (
+        f" {counted(len(unread), 'XML file')} cannot be read, such as {printable(unread[0])} (damaged, with a document "
+        "type, or not in the encoding that it declares)."
+        if unread
+        else ""
+    )
     frame.attrs = {
         NOTE: f"XML such as {printable(paths[0])} says which objects are in images: their kinds are the labels of an "
-        f"image{without}; boxes and outlines are not learned."
+        f"image{without}; boxes and outlines are not learned." + damaged
     }
     return [Table(paths[0], "", "", frame, "image", "label")]
 
@@ -74,20 +95,42 @@ def _place(path: str, name: str, by_stem: dict[str, str]) -> str:
     return next((by_stem[key] for key in keys if by_stem.get(key)), "")
 
 
-def _images_in(files: Files, path: str) -> Sequence[_Image]:
-    """Return the images in a file; nothing if it is damaged, or something else."""
+def _images_in(files: Files, path: str) -> Sequence[_Image] | None:
+    """Return the images in a file; nothing if it is something else, and None if it cannot be read."""
     reader = _Reader()
-    parser = expat.ParserCreate()
+    try:
+        content = files.read(path, most=most_bytes(path))
+    except DataError:
+        return None
+    text = _text(content)
+    parser = expat.ParserCreate(
+        "utf-8" if text is not None else None
+    )  # else in the encoding that is declared
     parser.buffer_text = True
     parser.StartElementHandler = reader.start
     parser.EndElementHandler = reader.end
     parser.CharacterDataHandler = reader.text
     parser.StartDoctypeDeclHandler = _refuse  # entities may grow without limit
     try:
-        parser.Parse(files.read(path, most=most_bytes(path)), True)
-    except (DataError, expat.ExpatError, ValueError):
-        return ()
+        parser.Parse(content if text is None else text, True)
+    except (expat.ExpatError, ValueError, LookupError):
+        return None
     return reader.images
+
+
+def _text(content: bytes) -> bytes | None:
+    """Return a document in UTF-8 if it is in an encoding that expat does not know; None for others.
+
+    One that Python does not know either, such as ANSI, may be declared by a document that is UTF-8 all the same.
+    """
+    found = _DECLARED.match(content)
+    if found is None:
+        return None
+    try:
+        wide = _WIDE.get(codecs.lookup(found[1].decode("ascii")).name)
+        return content.decode(wide).encode() if wide else None
+    except (LookupError, ValueError):
+        return content
 
 
 def _refuse(*_: object) -> None:

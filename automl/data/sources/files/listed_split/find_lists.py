@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 from automl.data.sources.files.base import Files
@@ -24,8 +25,9 @@ _BOM = b"\xef\xbb\xbf"
 # CUB-200's files of "1 CLASS/NAME.jpg" and of "1 0", where 1 stands for training.
 _NUMBERED, _OF_NUMBERS = "images.txt", "train_test_split.txt"
 _TOGETHER = "trainval"  # the images of train and val again
-# Words in names of files that hold all parts, and CelebA's numbers of these.
+# Words in names of files that hold all parts, and of columns with CelebA's numbers of these.
 _WORDS = frozenset(("split", "splits", "partition", "partitions"))
+_LABEL = "label"  # the name that `read_list` gives to a column without one
 _BY_NUMBER = {"0": TRAIN, "1": VAL, "2": HOLDOUT}
 
 
@@ -38,13 +40,14 @@ class PartList(NamedTuple):
     how: str = ""
 
 
-def lists_of_parts(files: Files) -> list[list[PartList]]:
+def lists_of_parts(files: Files, learned: Collection[str] = ()) -> list[list[PartList]]:
     """Return the lists of training and other images that may be those of the data; any of them may be of other things.
 
     They are files in one folder that are called train and test, train and val, or the like: text with an image on each
     line, or JSON that holds names of images. They are also CUB-200's files, and one file whose name has the word split
-    or partition: JSON with the images of each part, or a table of images and their parts, which may be 0 for train, 1
-    for val and 2 for test, as in CelebA.
+    or partition: JSON with the images of each part, or a table of images and their parts. These may be 0 for train, 1
+    for val and 2 for test, as in CelebA, in a list without names of columns or in a column called partition or split.
+    Tables that are `learned` say no parts.
     """
     by_folder: dict[str, list[str]] = defaultdict(list)
     alone: list[str] = []
@@ -60,7 +63,7 @@ def lists_of_parts(files: Files) -> list[list[PartList]]:
             paths = [path for path in paths if split_of(_stem(path))]
         if len(paths) <= _MOST_LISTS:
             found += _of_folder(files, folder, paths)
-    for path in alone if len(alone) <= _MOST_LISTS else ():
+    for path in [path for path in alone if path not in learned] if len(alone) <= _MOST_LISTS else ():
         lists = _in_one_file(files, path)
         if TRAIN in (of := {one.part for one in lists}) and len(of) > 1:
             found.append(lists)
@@ -121,13 +124,21 @@ def _in_one_file(files: Files, path: str) -> list[PartList]:
     names, how = texts(frame, table.image), ""
     if not any(splits):
         others = [name for name in frame.columns if name != table.image]
-        splits = _of_numbers(texts(frame, others[0])) if len(others) == 1 else []
+        numbers = len(others) == 1 and (_WORDS & set(words_in(others[0])) or _is_unnamed(files, path))
+        splits = _of_numbers(texts(frame, others[0])) if numbers else []
         how = " (0 is train, 1 is val, 2 is test)"
     of_part: dict[str, list[str]] = defaultdict(list)
     for name, part in zip(names if splits else (), splits, strict=True):
         if name:
             of_part[part or TRAIN].append(name)
     return [PartList(path, part, lines, how) for part, lines in of_part.items()]
+
+
+def _is_unnamed(files: Files, path: str) -> bool:
+    """Return whether a file is a list whose first lines name no column label: the numbers in it have no name."""
+    if not path.lower().endswith(LISTS):
+        return False
+    return all(_LABEL not in re.split(r"[\s,;]+", line.lower()) for line in _lines(files, path)[:2])
 
 
 def _of_numbers(cells: Sequence[str]) -> list[str]:

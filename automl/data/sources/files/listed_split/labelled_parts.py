@@ -13,7 +13,7 @@ from automl.data.sources.base import counted
 from automl.data.sources.files.base import Files
 from automl.data.sources.files.folder_roles import bare_note, flat_note
 from automl.data.sources.files.layout import Layout, image_files, outside_note, printable
-from automl.data.sources.files.split_names import HOLDOUT, TRAIN, VAL, split_of
+from automl.data.sources.files.split_names import HOLDOUT, TRAIN, VAL, split_of, words_in
 from automl.data.sources.files.tables.columns import make_table
 from automl.data.sources.files.tables.find_tables import NO_LABELS, folder_around
 from automl.data.sources.files.tables.lookup import Lookup, part_in_name
@@ -23,6 +23,8 @@ from automl.errors import DataError
 
 _SHARE = 0.9  # of the images in a folder that a table must name
 _MOST_TABLES = 20  # of a folder; more are those of single images
+# Words in names of columns and tables with answers of a model.
+_ANSWERS = frozenset(("pred", "preds", "predict", "predicted", "prediction", "predictions", "yhat"))
 
 
 def with_labelled_parts(files: Files, layout: Layout) -> tuple[Layout, frozenset[str]]:
@@ -30,7 +32,8 @@ def with_labelled_parts(files: Files, layout: Layout) -> tuple[Layout, frozenset
 
     A part is a folder such as test/ or val/ of which no image is used. Its table lies in it (val/val_annotations.txt)
     or beside it (Test.csv), names 90 % of its images, and has one column whose cells are all names of class folders,
-    two of them or more: the same in all rows are predictions to be made. Numbers must be in a column called label.
+    two of them or more: the same in all rows are predictions to be made. Tables and columns called predictions do not
+    count. Numbers must be in a column called label.
     """
     used, tables = layout, set[str]()
     images = image_files(files.paths)
@@ -80,11 +83,16 @@ def _tables_of(files: Files, folder: str, part: str) -> list[str]:
     """Return the tables in a folder, and those of its part beside it."""
     found = []
     for path in files.paths:
-        if path.lower().endswith(SUFFIXES) and NO_LABELS not in path.lower():
+        name = posixpath.basename(path)
+        if path.lower().endswith(SUFFIXES) and NO_LABELS not in path.lower() and not _are_answers(name):
             beside = posixpath.dirname(path) == posixpath.dirname(folder) and part_in_name(path) == part
             if beside or posixpath.dirname(path) == folder:
                 found.append(path)
     return found if len(found) <= _MOST_TABLES else []
+
+
+def _are_answers(name: str) -> bool:
+    return bool(_ANSWERS & set(words_in(name)))
 
 
 def _classes(files: Files, path: str, inside: set[str], number: Mapping[str, int]) -> dict[str, int]:
@@ -97,13 +105,14 @@ def _classes(files: Files, path: str, inside: set[str], number: Mapping[str, int
         return {}
     if table is None:
         return {}
-    columns = {name: texts(frame, name) for name in frame.columns if name != table.image}
+    named = [name for name in frame.columns if name != table.image and not _are_answers(name)]
+    columns = {name: texts(frame, name) for name in named}
     fits = [name for name, cells in columns.items() if len(set(cells)) > 1 and number.keys() >= set(cells)]
     if len(fits) != 1 or (fits[0] != table.label and all(map(str.isdecimal, columns[fits[0]]))):
         return {}
     found = {}
     for cell, said in zip(texts(frame, table.image), columns[fits[0]], strict=True):
-        place = lookup.find(cell.replace("\\\\", "/"))
+        place = lookup.find(cell.replace("\\", "/"))
         if place in inside:
             found[str(place)] = number[said]
     return found

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import posixpath
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
+
+import numpy as np
 
 from automl.data.sources.base import counted
 from automl.data.sources.files.base import Files
@@ -33,52 +35,83 @@ def with_listed_split(files: Files, layout: Layout) -> tuple[Layout, frozenset[s
 
     `lists_of_parts` says which files these are. An image is named with its class folder or alone, and perhaps without
     extension. 90 % of the names or more must be those of images, and as many images must be listed, none in two parts;
-    images in no list are for training. Lists of parts that do not fit are told.
+    images in no list are for training. Of lists of different parts, the first that fit are used, and the others are
+    told, as are lists that do not fit if no others do.
     """
     if any(layout.splits):
         return layout, frozenset()
-    found = _listed_parts(files, [files.paths[i] for i in layout.kept.tolist()])
+    found = _listed_parts(files, [files.paths[i] for i in layout.kept.tolist()], layout.labels)
     splits = found.splits or layout.splits
     return replace(layout, splits=splits, notes=(*layout.notes, *found.notes)), found.files
 
 
-def give_listed_split(files: Files, source: ManifestSource) -> None:
+def give_listed_split(files: Files, source: ManifestSource, tables: Collection[str]) -> None:
     """Give the images of a table that assigns no parts those in which other files list them, as above.
 
-    Without such files, they are those of train/, val/ and test/ in which all images lie.
+    `tables` are those that are learned. Without other files, they are those of train/, val/ and test/ in which all
+    images lie.
     """
     stored = source.stored()
     if any(source.splits) or stored is None:
         return
-    found = _listed_parts(files, stored[1])
+    found = _listed_parts(files, stored[1], source.targets, tables)
     if not found.notes:
         found = _parts_of_folders(stored[1])
     source.splits = found.splits or source.splits
     source.notes += found.notes
 
 
-def _listed_parts(files: Files, paths: Sequence[str]) -> _Found:
-    of_parts = lists_of_parts(files)
+def _listed_parts(
+    files: Files, paths: Sequence[str], labels: np.ndarray, learned: Collection[str] = ()
+) -> _Found:
+    of_parts = lists_of_parts(files, learned)
     rows = _rows_by_name(paths) if of_parts else {}
+    used, unfit, others = _Found([]), _Found([]), set[str]()
     for lists in of_parts:
         found = [_rows_in(one, rows) for one in lists]
         if not any(found):
             continue  # they are no lists of images
         parts, problem = _parts(lists, found, len(paths))
-        used = frozenset(one.path for one in lists)
-        names = listed(map(printable, used))
+        of_lists = frozenset(one.path for one in lists)
         if problem:
-            return _Found([], (f"Not used as parts of a split, as {problem}: {names}.",))
+            said = f"Not used as parts of a split, as {problem}: {listed(map(printable, of_lists))}."
+            unfit = unfit if unfit.notes else _Found([], (said,))
+            continue
         splits = [parts.get(row, TRAIN) for row in range(len(paths))]
-        counts = Counter(splits)
-        shares = ", ".join(f"{part} {counts[part]:,}" for part in PARTS if counts[part])
-        said = f"Parts of the split as in {names}{lists[0].how}: {shares}."
-        unlisted = len(splits) - len(parts)
-        told = (
-            (f"{counted(unlisted, 'image')} in none of these lists used for training.",) if unlisted else ()
-        )
-        return _Found(splits, (said, *told), used)
-    return _Found([])
+        if lists[0].how and _are_labels(splits, labels):
+            continue
+        if not used.splits:
+            used = _Found(splits, _said(of_lists, lists[0].how, splits, len(parts)), of_lists)
+        elif splits != used.splits:
+            others |= of_lists
+    if not others:
+        return used if used.splits else unfit
+    told = (
+        f"The same images are in other parts in {listed(map(printable, others))}, not used: to use them, take away "
+        f"{listed(map(printable, used.files))}."
+    )
+    return _Found(used.splits, (*used.notes, told), used.files | others)
+
+
+def _said(lists: Collection[str], how: str, splits: Sequence[str], n_listed: int) -> tuple[str, ...]:
+    counts = Counter(splits)
+    shares = ", ".join(f"{part} {counts[part]:,}" for part in PARTS if counts[part])
+    said = f"Parts of the split as in {listed(map(printable, lists))}{how}: {shares}."
+    unlisted = len(splits) - n_listed
+    if not unlisted:
+        return (said,)
+    return said, f"{counted(unlisted, 'image')} in none of these lists used for training."
+
+
+def _are_labels(splits: Sequence[str], labels: np.ndarray) -> bool:
+    """Return whether 90 % of the images of each part have a label of their own, so numbers are those of labels."""
+    counts: dict[str, Counter[bytes]] = defaultdict(Counter)
+    for split, label in zip(splits, labels, strict=True):
+        counts[split][label.tobytes()] += 1
+    most = [of.most_common(1)[0] for of in counts.values()]
+    return len({label for label, _ in most}) == len(counts) and all(
+        n >= _SHARE * of.total() for (_, n), of in zip(most, counts.values(), strict=True)
+    )
 
 
 def _parts_of_folders(paths: Sequence[str]) -> _Found:

@@ -131,3 +131,41 @@ def test_xml_that_says_nothing_of_the_images_is_ignored(tmp_path: Path, text: st
     root = images_at(tmp_path, ["1.png", "2.png"])
     with pytest.raises(DataError, match="lie in no class folder"):
         open_source(_written(root, {"other.xml": text}))
+
+
+@pytest.mark.parametrize(
+    ("declared", "encoding", "kinds"),
+    [
+        ("gb2312", "gb18030", ("猫", "狗")),
+        ("GBK", "gbk", ("猫", "狗")),
+        ("Big5", "big5", ("貓", "狗")),
+        ("Shift_JIS", "cp932", ("猫", "犬")),
+        ("EUC-JP", "euc_jp", ("猫", "犬")),
+        ("euc-kr", "cp949", ("고양이", "개")),
+        ("gb2312", "utf-8", ("cat", "dog")),
+        ("ANSI", "utf-8", ("猫", "狗")),
+        ("unicode", "utf-8", ("cat", "dog")),
+        ("windows-1251", "cp1251", ("кот", "пёс")),
+    ],
+)
+def test_xml_is_read_in_the_encoding_that_it_declares(
+    tmp_path: Path, declared: str, encoding: str, kinds: tuple[str, str]
+) -> None:
+    root = images_at(tmp_path, [f"{k}.png" for k in range(4)])
+    for k in range(4):
+        text = f'<?xml version="1.0" encoding="{declared}"?>{_voc(f"{k}.png", kinds[k % 2])}'
+        (root / f"{k}.xml").write_bytes(text.encode(encoding))
+    source = open_source(root)
+    assert [source.classes[k] for k in source.targets.tolist()] == [*kinds, *kinds]
+    assert not any("cannot be read" in note for note in source.notes)
+
+
+@pytest.mark.parametrize("declared", ["ANSI", "gb2312", "rot13", "utf-8", "x" * 50])
+def test_xml_that_cannot_be_read_is_told(tmp_path: Path, declared: str) -> None:
+    root = images_at(tmp_path, [f"{k}.png" for k in range(5)])
+    _written(root, {f"{k}.xml": _voc(f"{k}.png", "ab"[k % 2]) for k in range(4)})
+    head = f"<?xml version='1.0' encoding='{declared}'?>".encode()
+    (root / "4.xml").write_bytes(head + _voc("4.png", "\xff").encode("latin-1"))
+    source = open_source(root)
+    assert len(source.files) == 4
+    assert any("1 XML file cannot be read, such as 4.xml" in note for note in source.notes)

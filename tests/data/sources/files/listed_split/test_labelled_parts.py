@@ -30,7 +30,9 @@ def _parts(root: Path) -> dict[str, tuple[str, str]]:
     [
         {"Test_csv": "Width,Path,ClassId\n9,test/7.png,dog\n9,test/8.png,cat\n"},
         {"test_csv": "id,label\n7,dog\n8,cat\n"},
+        {"test_csv": "Path,ClassId\ntest\\7.png,dog\nD:\\x\\test\\8.png,cat\n"},
         {"test__labels_csv": "file,kind\n7.png,dog\n8.png,cat\n"},
+        {"test_csv": "id,label,predicted\n7,dog,cat\n8,cat,dog\n"},
         {"test__test_annotations_txt": "7.png\tdog\t0\t0\t5\t5\n8.png\tcat\t0\t0\t5\t5\n"},
     ],
 )
@@ -72,6 +74,10 @@ def test_class_folders_beside_a_labelled_test_are_for_training(tmp_path: Path) -
         {"test_csv": "id,label\n7,dog\n8,emu\n"},
         {"test_csv": "id,label\n7,dog\n"},
         {"test_csv": "id,label,guess\n7,dog,cat\n8,cat,dog\n"},
+        {"test_csv": "id,prediction\n7,dog\n8,cat\n"},
+        {"test_csv": "id,y_pred\n7,dog\n8,cat\n"},
+        {"test_csv": "id,PredictedClass\n7,dog\n8,cat\n"},
+        {"test__predictions_csv": "id,label\n7,dog\n8,cat\n"},
         {"test_csv": "\0"},
         {"train_csv": "id,label\n7,dog\n8,cat\n"},
     ],

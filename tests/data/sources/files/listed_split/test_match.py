@@ -137,6 +137,68 @@ def test_numbers_that_are_not_those_of_parts_are_no_split(tmp_path: Path, cells:
     assert set(source.splits) == {""}
 
 
+_ZERO_TO_TWO = [0] * 5 + [1] * 3 + [2] * 2
+
+
+@pytest.mark.parametrize("name", ["data_split.csv", "split.csv", "labels_split.csv", "my_split.txt"])
+@pytest.mark.parametrize("column", ["label", "partition"])
+@pytest.mark.parametrize("task", ["auto", "regression"])
+def test_numbers_that_are_learned_are_no_parts(tmp_path: Path, name: str, column: str, task: str) -> None:
+    root = images_at(tmp_path, [f"images/{k}.png" for k in range(10)])
+    rows = "".join(f"images/{k}.png,{number}\n" for k, number in enumerate(_ZERO_TO_TWO))
+    (root / name).write_text(f"image,{column}\n{rows}")
+    target = None if column == "label" else column
+    source = open_source(root, target=target, task=task)
+    assert len(set(source.targets.ravel().tolist())) == 3
+    assert set(source.splits) == {""}
+
+
+@pytest.mark.parametrize(
+    ("name", "header"),
+    [("data_split.csv", "image,label"), ("my_split.txt", "image,label"), ("split.txt", "")],
+)
+def test_numbers_of_class_folders_in_a_file_called_split_are_no_parts(
+    tmp_path: Path, name: str, header: str
+) -> None:
+    root = images_at(tmp_path, [f"{number}/{k}.png" for k, number in enumerate(_ZERO_TO_TWO)])
+    rows = [f"{k}.png,{number}" for k, number in enumerate(_ZERO_TO_TWO)]
+    (root / name).write_text("\n".join(filter(None, (header, *rows))))
+    source = open_source(root)
+    assert source.classes == ("0", "1", "2")
+    assert set(source.splits) == {""}
+
+
+def test_numbers_of_nearly_all_class_folders_are_no_parts(tmp_path: Path) -> None:
+    numbers = [0] * 40 + [1] * 30 + [2] * 20
+    root = images_at(tmp_path, [f"{number}/{k}.png" for k, number in enumerate(numbers)])
+    numbers[39], numbers[69] = 1, 0
+    (root / "split.txt").write_text("".join(f"{k}.png {number}\n" for k, number in enumerate(numbers)))
+    assert set(open_source(root).splits) == {""}
+
+
+@pytest.mark.parametrize("name", ["split.csv", "split.txt"])
+def test_numbers_in_a_column_of_another_name_are_no_parts(tmp_path: Path, name: str) -> None:
+    rows = "".join(f"{image},{k}\n" for image, k in zip(_IMAGES, _ZERO_TO_TWO, strict=True))
+    source = open_source(_root(tmp_path, {name: f"image,label\n{rows}"}))
+    assert set(source.splits) == {""}
+
+
+def test_one_of_several_files_with_other_parts_is_used_and_the_others_are_told(tmp_path: Path) -> None:
+    parts = ["train"] * 6 + ["val"] * 2 + ["test"] * 2
+    for folder, again in (("a", parts[::-1]), ("b", parts)):
+        lists = {
+            f"split_seed{seed}.csv": "image,split\n"
+            + "".join(f"{image},{part}\n" for image, part in zip(_IMAGES, of_seed, strict=True))
+            for seed, of_seed in ((1, parts), (2, again))
+        }
+        source = open_source(_root(tmp_path / folder, lists))
+        assert source.splits == ["train"] * 6 + ["val"] * 2 + ["holdout"] * 2
+        assert "Parts of the split as in split_seed1.csv: train 6, val 2, holdout 2." in source.notes
+        told = "The same images are in other parts in split_seed2.csv, not used: to use them, take away split_seed1"
+        assert any(note.startswith(told) for note in source.notes) == (folder == "a")
+        assert folder == "b" or not any("names images in its column" in note for note in source.notes)
+
+
 def test_json_lists_of_the_files_of_each_class_are_the_split(tmp_path: Path) -> None:
     """Food-101's meta, if only its JSON is there."""
     lists = {
@@ -181,6 +243,18 @@ def test_lists_that_do_not_fit_are_told_and_not_used(
     source = open_source(_root(tmp_path, lists))
     assert set(source.splits) == {""}
     assert f"Not used as parts of a split, as {why}: test.txt, train.txt." in source.notes
+
+
+def test_lists_that_fit_are_used_beside_those_of_few_images(tmp_path: Path) -> None:
+    """VOC's ImageSets/Layout and ImageSets/Main."""
+    lists = {
+        f"{folder}/{part}.txt": _lines("{kind}/{name}", numbers)
+        for folder, train in (("Layout", range(1)), ("Main", range(3)))
+        for part, numbers in (("train", train), ("test", range(3, 5)))
+    }
+    source = open_source(_root(tmp_path, lists))
+    assert source.splits == (["train"] * 3 + ["holdout"] * 2) * 2
+    assert not any("Not used" in note for note in source.notes)
 
 
 def test_text_that_lists_no_images_says_nothing(tmp_path: Path) -> None:
