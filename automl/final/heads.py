@@ -86,7 +86,7 @@ def _clearly_better(head: Head, other: Head, metric: str) -> bool:
         return True
     gain = (row_losses(two, other.info) - row_losses(one, head.info)).double()
     error = float(gain.std()) / max(1, len(gain)) ** 0.5
-    return float(gain.mean()) > error
+    return bool(float(gain.mean()) > error)
 
 
 def _value(head: Head) -> float:

@@ -243,7 +243,7 @@ def test_auto_uses_cached_weights_and_trains_from_scratch_beside_them(
         "logistic regression",
     )
     assert result.best_config["pretrained"] is True
-    (head,) = [text for text in notes.said if text.startswith("A linear head on features of test_resnet")]
+    head, _ = [text for text in notes.said if text.startswith("A linear head on features of test_resnet")]
     assert float(head.split("accuracy ")[1].split()[0]) > 0.7
     check_where_tag_and_licence_stand(result, capsys)
 
