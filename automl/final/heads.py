@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
 from automl.config.metrics import METRICS
 from automl.final.evidence.candidates import Alternative
 from automl.final.evidence.delivery import Delivery
+from automl.final.evidence.paired import paired_difference
 from automl.final.retrain import Retrained
 from automl.records import VAL_ROWS, Config, DatasetInfo, HeadTrial
 from automl.search.storage.reader import StoredTrial
@@ -18,7 +18,7 @@ from automl.spaces.architectures.factories import DEPTHS_WORDS
 from automl.training.evaluate import Answers
 from automl.training.heads import Head
 from automl.training.models.complexity import PARAMS, parameters
-from automl.training.steps.losses import standardised
+from automl.training.steps.losses import in_units
 
 
 def number_of(model: Alternative, heads: Sequence[StoredTrial]) -> int | None:
@@ -79,32 +79,23 @@ def proved(heads: Sequence[Head], metric: str) -> list[Head]:
 
 def _clearly_better(head: Head, other: Head, metric: str) -> bool:
     sign = 1.0 if METRICS[metric].mode == "max" else -1.0
-    if sign * (_value(head) - _value(other)) <= 0.0:
+    crossed = head.out_of_fold is not None and other.out_of_fold is not None
+    (value, one), (lower, two) = (_scored(each, crossed) for each in (head, other))
+    if sign * (value - lower) <= 0.0:
         return False
-    one, two = _answers(head), _answers(other)
     if one is None or two is None or not np.array_equal(one.rows, two.rows):  # too many to be kept
         return True
-    gain = (row_losses(two, other.info) - row_losses(one, head.info)).double()
-    error = float(gain.std()) / max(1, len(gain)) ** 0.5
-    return bool(float(gain.mean()) > error)
+    task = head.info.task
+    loss = "rmse" if task == "regression" else "log_loss"
+    first, second = (in_units(each.logits, head.info).numpy() for each in (one, two))
+    return paired_difference(loss, one.targets.numpy(), first, second, task).exceeds(1.0)
 
 
-def _value(head: Head) -> float:
-    return head.val_score if head.out_of_fold is None else head.out_of_fold.value
-
-
-def _answers(head: Head) -> Answers | None:
-    return head.answers if head.out_of_fold is None else head.out_of_fold.answers
-
-
-def row_losses(answers: Answers, info: DatasetInfo) -> Tensor:
-    """Return the loss for each row (n,): log loss, its mean over labels, or the mean squared error in deviations."""
-    if info.task == "classification":
-        return F.cross_entropy(answers.logits, answers.targets.long(), reduction="none")
-    wanted = standardised(answers.targets, info).float()
-    if info.task == "multilabel":
-        return F.binary_cross_entropy_with_logits(answers.logits, wanted, reduction="none").mean(dim=1)
-    return (answers.logits - wanted).square().flatten(1).mean(dim=1)
+def _scored(head: Head, crossed: bool) -> tuple[float, Answers | None]:
+    """Return what a head is compared by: its cross-validation, or else the validation rows."""
+    if crossed and head.out_of_fold is not None:
+        return head.out_of_fold.value, head.out_of_fold.answers
+    return head.val_score, head.answers
 
 
 def head_trial(head: Head) -> HeadTrial:

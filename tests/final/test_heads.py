@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from automl.final.heads import proved, row_losses
+from automl.final.heads import proved
 from automl.training.evaluate import Answers
 from automl.training.heads import Head
 from tests.pipeline.plan.test_epoch_cost import INFO
@@ -59,15 +59,16 @@ def test_head_on_all_depths_must_be_clearly_better_than_the_simpler_one(
     assert proved([deep], "accuracy") == [deep]  # the simpler one is not there
 
 
-def test_losses_are_those_of_each_row() -> None:
-    info = replace(INFO, task="classification")
-    answers = Answers(torch.tensor([[2.0, 0.0], [0.0, 0.0]]), torch.tensor([0, 1]), np.arange(2))
-    expected = torch.tensor([np.log(1 + np.exp(-2.0)), np.log(2.0)]).float()
-    assert torch.allclose(row_losses(answers, info), expected)
-    given = Answers(torch.zeros(2, 2), torch.tensor([[1.0, 0.0], [0.0, 1.0]]), np.arange(2))
-    assert torch.allclose(
-        row_losses(given, replace(INFO, task="multilabel")), torch.full((2,), float(np.log(2.0)))
-    )
-    values = replace(INFO, task="regression", target_mean=(10.0,), target_std=(2.0,), classes=("y",))
-    found = row_losses(Answers(torch.tensor([[1.0]]), torch.tensor([[10.0]]), np.arange(1)), values)
-    assert found.tolist() == [1.0]
+def test_errors_of_a_regression_decide_like_losses() -> None:
+    info = replace(INFO, task="regression", target_mean=(10.0,), target_std=(2.0,), classes=("y",))
+    wanted = 10.0 + 2.0 * noise(2)[:, None]
+
+    def of(spread: float, seed: int, **config: Any) -> Head:
+        outputs = (wanted - 10.0) / 2.0 + spread * noise(seed)[:, None]
+        found = head(noise(0), value=2.0 * spread, **config)
+        return replace(found, info=info, answers=Answers(outputs, wanted, np.arange(100)))
+
+    simple = of(0.5, 3)
+    for spread, kept in ((0.2, True), (0.49, False), (0.6, False)):
+        deep = of(spread, 4, depths=1)
+        assert (deep in proved([simple, deep], "rmse")) is kept

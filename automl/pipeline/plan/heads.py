@@ -212,9 +212,10 @@ def _on_features(context: Context, basis: Basis) -> Iterator[tuple[str, Head, fl
         folds=basis.folds,
     )
     tuned = next((config for config in pretrained.space.portfolio if config.get("pretrained")), None)
+    if tuned is None:
+        return
     most = math.inf  # of the multiplications of a network whose test may fit
-    for place, (model, weights, pool) in enumerate([] if tuned is None else _networks(pretrained)):
-        assert tuned is not None
+    for place, (model, weights, pool) in enumerate(_networks(pretrained)):
         configs = head_configs(_config(tuned, model, pool), basis.fitting)
         if not configs or capabilities(model).macs >= most:  # exceeds the limits at any size, or is too slow
             continue

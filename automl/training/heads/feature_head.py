@@ -114,13 +114,22 @@ class FeatureHeads:
         last, deep = whole.apart()
         soon = Moment.now().later(LAST_SHARE * until.left())
         first = self._head(last, _last_columns(read, last.classifier.width), begun, soon)
-        heads = [] if first is None else [first]
+        if first is None:
+            return []
+        second = self._on_all(deep, read, begun, until)
+        return [first] if second is None else [first, second]
+
+    def _on_all(
+        self, network: _Network, read: tuple[Features, Features], begun: Moment, until: Moment
+    ) -> Head | None:
+        """Fit a head on features from all depths, which are changed; None if there is no time for their components."""
+        if not _finite(read):
+            return None
         projection = Projection.of(*read, seed=self.seed, seconds=PROJECTING_SHARE * until.left())
-        if first is not None and projection is not None:
-            reduced = projection.apply(read[0]), projection.apply(read[1])
-            second = self._head(deep, reduced, begun, until, projection)
-            heads += [] if second is None else [second]
-        return heads
+        if projection is None:
+            return None
+        train, val = (projection.apply(part) for part in read)
+        return self._head(network, (train, val), begun, until, projection)
 
     def _head(
         self,
@@ -130,7 +139,12 @@ class FeatureHeads:
         until: Moment,
         projection: Projection | None = None,
     ) -> Head | None:
-        """Fit a head on features of training and validation rows, which are changed. None without a finite score."""
+        """Fit a head on features of training and validation rows, which are changed.
+
+        Returns None for features that are not finite, and without a finite score.
+        """
+        if not _finite(read):
+            return None
         train, val = read
         info = network.info
         # Not standardised: each fold has its own scale.
@@ -183,7 +197,7 @@ class FeatureHeads:
         return self.balance != "none" and self.splits.info.task == "classification"
 
     def _read(self, network: _Network, until: Moment) -> tuple[Features, Features] | None:
-        """Return the features of training and validation rows; None if there are none, or some are not finite."""
+        """Return the features of training and validation rows; None if there are none."""
         frozen = FrozenNetwork(
             network.model, network.classifier, size=network.size, device=self.device, threads=self.threads
         )
@@ -192,12 +206,9 @@ class FeatureHeads:
         with frozen:
             reader = FeatureReader(frozen, network.info, cache, facts, self.device)
             end = Moment.now().later(READING_SHARE * until.left())
-            read = reader.read(
+            return reader.read(
                 self.splits, until=end, seed=self.seed, views=self.views, in_turns=self._in_turns
             )
-        if read is None or not all(np.isfinite(part.values).all() for part in read):
-            return None
-        return read
 
     def _fitter(self, train: Features, info: DatasetInfo, until: Moment) -> _Fitter:
         """Choose the strength of the penalty, and the views, by standardised training rows."""
@@ -349,6 +360,10 @@ def _most_features(splits: SearchSplits) -> int:
     """Return the most features from all depths whose values for all rows fit into the memory."""
     rows = min(splits.train.n, MOST_TRAIN) + min(splits.val.n, MOST_VAL)
     return min(MOST_FEATURES, MOST_VALUES // max(1, rows))
+
+
+def _finite(read: tuple[Features, Features]) -> bool:
+    return all(bool(np.isfinite(part.values).all()) for part in read)
 
 
 def _last_columns(read: tuple[Features, Features], n: int) -> tuple[Features, Features]:

@@ -107,7 +107,7 @@ class Scale:
 class Projection:
     """The largest principal components (d, k) of standardised features, with their `scale`.
 
-    A fit on a thousand components takes a fiftieth of the time of one on six thousand features, and is as good.
+    A fit on some hundred components takes a fiftieth of the time of one on six thousand features, and is as good.
     """
 
     scale: Scale

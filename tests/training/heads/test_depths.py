@@ -158,3 +158,18 @@ def test_components_know_the_rows_of_all_parts() -> None:
     assert projection is not None
     sizes = [np.linalg.norm(projection.apply(part).values[0], axis=1).mean() for part in (train, val)]
     assert sizes[1] == pytest.approx(sizes[0], rel=0.2)
+
+
+def test_early_features_that_are_not_finite_cost_their_head_alone(
+    splits: SearchSplits, config: Config, weights: Weights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of = FrozenNetwork._of
+
+    def broken(network: FrozenNetwork, images: torch.Tensor, mirrored: bool) -> torch.Tensor:
+        found = of(network, images, mirrored).clone()
+        found[:, 0] = torch.inf
+        return found
+
+    monkeypatch.setattr(FrozenNetwork, "_of", broken)
+    (only,) = both(splits, weights, config)
+    assert "depths" not in only.config and only.val_score > 0.9

@@ -20,7 +20,6 @@ from automl.training.models.depths.taps import Tap, every_kth, find_taps, layer_
 from automl.training.models.safe_arguments import plain_arguments
 
 MOST_FEATURES = 10_000
-MOST_SIDE = 2048
 
 
 class AllDepths(nn.Module):

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from automl.errors import ModelError
+from automl.final.ensemble.network import Member
 from automl.final.use.embed import pooled_features
 from automl.spaces.architectures.factories import ALL_DEPTHS, FOUND_DEPTHS, create, is_built_in
 from automl.torch_setup import import_timm
@@ -175,3 +176,17 @@ def test_embedding_is_that_of_the_network() -> None:
         assert torch.equal(pooled_features(model, images), pooled_features(model.network, images))
     with pytest.raises(ModelError):
         pooled_features(nn.Linear(3, 3), images)
+
+
+def test_it_can_be_exported() -> None:
+    model, images = made(), torch.rand(2, 3, 64, 64)
+    program = torch.export.export(model, (images,), strict=False)
+    with torch.no_grad():
+        assert torch.allclose(program.module()(images), model(images), atol=1e-4)
+
+
+def test_it_may_be_a_member_of_an_ensemble() -> None:
+    model = made()
+    row = {"architecture": ALL_DEPTHS, "arguments": model.folder_arguments, "side": 64, "stored": 64}
+    member = Member.read({**row, "mean": [0.5] * 3, "std": [0.5] * 3, "weight": 1.0})
+    assert member.build().state_dict().keys() == model.state_dict().keys()

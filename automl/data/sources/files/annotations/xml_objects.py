@@ -103,9 +103,7 @@ def _images_in(files: Files, path: str) -> Sequence[_Image] | None:
     except DataError:
         return None
     text = _text(content)
-    parser = expat.ParserCreate(
-        "utf-8" if text is not None else None
-    )  # else in the encoding that is declared
+    parser = expat.ParserCreate(None if text is None else "utf-8")  # None: the encoding that is declared
     parser.buffer_text = True
     parser.StartElementHandler = reader.start
     parser.EndElementHandler = reader.end
