@@ -194,6 +194,21 @@ def test_network_without_a_head_does_not_keep_the_next_one_from_its_own(
         assert "scoring the holdout with it would take 2000 s at 160 px" in notes[0]
 
 
+def test_head_on_all_depths_that_is_no_better_is_a_trial_but_not_delivered(tmp_path: Path) -> None:
+    basis = Basis(
+        _bright_and_dark(tmp_path),
+        _pretrained(tmp_path, "test_resnet"),
+        Device("cpu", threads=1, parallel=1, all_threads=1),
+        METRICS["accuracy"],
+        "none",
+    )
+    context = Context(StudyConfig(data="photos"), Workspace(tmp_path, existed=False), Clock(None), Silent())
+    found = heads.fit_heads(context, basis)
+    values = [trial.value for trial in found.trials]
+    assert values == [1.0, 1.0] and [trial.config.get("depths") for trial in found.trials] == [None, 1]
+    assert [model.config.get("depths") for model in found.models] == [None]
+
+
 def test_each_way_of_pooling_that_is_searched_has_a_head_those_of_the_weights_first(tmp_path: Path) -> None:
     pretrained = _pretrained(tmp_path, "test_vit", "test_resnet")
     found = [(model, pool) for model, _, pool in heads._networks(pretrained)]

@@ -173,3 +173,17 @@ def test_early_features_that_are_not_finite_cost_their_head_alone(
     monkeypatch.setattr(FrozenNetwork, "_of", broken)
     (only,) = both(splits, weights, config)
     assert "depths" not in only.config and only.val_score > 0.9
+
+
+def test_components_are_found_on_the_rows_of_both_parts(
+    splits: SearchSplits, config: Config, weights: Weights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts, of = [], Projection.of
+
+    def kept(*given: Features, **options: Any) -> Projection | None:
+        parts.extend(len(part) for part in given)
+        return of(*given, **options)
+
+    monkeypatch.setattr(Projection, "of", kept)
+    assert len(both(splits, weights, config)) == 2
+    assert parts == [144, 48]
