@@ -178,7 +178,7 @@ def test_early_features_that_are_not_finite_cost_their_head_alone(
 def test_components_are_found_on_the_rows_of_both_parts(
     splits: SearchSplits, config: Config, weights: Weights, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    parts, of = [], Projection.of
+    parts, of = list[int](), Projection.of
 
     def kept(*given: Features, **options: Any) -> Projection | None:
         parts.extend(len(part) for part in given)
