@@ -231,7 +231,13 @@ class Interval:
     high: float
 
     def __str__(self) -> str:
-        return f"{self.value:.4f} ({self.low:.4f} to {self.high:.4f})"
+        return f"{score_text(self.value)} ({score_text(self.low)} to {score_text(self.high)})"
+
+
+def score_text(value: float) -> str:
+    """Return a score with four decimals, or with four digits below 0.001 and from a million on (`3.1e-25`)."""
+    plain = value == 0 or not math.isfinite(value) or 1e-3 <= abs(value) < 1e6
+    return f"{value:.4f}" if plain else f"{value:.4g}"
 
 
 # --- what a person sees ---------------------------------------------------------------------------------------

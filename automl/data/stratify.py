@@ -110,6 +110,7 @@ def value_bins(targets: npt.NDArray[Any]) -> list[str]:
 
     There are at most ten bins with about ten rows each; rows of equal values share a bin.
     """
+    targets = np.asarray(targets, dtype=np.float64)  # squares of 1e20 are beyond float32
     spread = targets.std(axis=0)
     values = ((targets - targets.mean(axis=0)) / np.where(spread > 0, spread, 1)).mean(axis=1)
     bins = int(np.clip(len(values) // _ROWS_A_BIN, 1, _MOST_BINS))

@@ -12,7 +12,7 @@ from automl.documents.bounded_file import read_bounded
 from automl.final.evaluation.words import of_document, weakest
 from automl.final.evidence import words
 from automl.final.model_folder import Preprocess
-from automl.records import Config, DatasetInfo
+from automl.records import Config, DatasetInfo, score_text
 from automl.spaces.architectures.factories import ALL_DEPTHS, ENSEMBLE, is_built_in, is_factory
 from automl.terminal.printable import printable, short
 
@@ -135,8 +135,8 @@ def _heading(document: Mapping[str, Any]) -> str:
 
 def _row(name: str, document: Mapping[str, Any]) -> str:
     held = document["holdout"][name]
-    interval = f"{held['low']:.4f} to {held['high']:.4f}"
-    return f"| {name} | {held['value']:.4f} | {interval} | {words.trivial(document, name)} |"
+    interval = f"{score_text(held['low'])} to {score_text(held['high'])}"
+    return f"| {name} | {score_text(held['value'])} | {interval} | {words.trivial(document, name)} |"
 
 
 def _weakest(document: Mapping[str, Any]) -> str:

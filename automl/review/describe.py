@@ -12,7 +12,7 @@ from automl.config.durations import format_duration
 from automl.final.evaluation.words import of_document, weakest
 from automl.final.evidence import words
 from automl.final.evidence.delivery import DERIVED, Delivery
-from automl.records import Config, Interval, TrialRow, TrialState
+from automl.records import Config, Interval, TrialRow, TrialState, score_text
 from automl.review.studies import REPORT_FILE
 from automl.search.storage.kinds import HEAD, kind_of
 from automl.spaces.architectures.factories import DEPTHS_WORDS, ENSEMBLE, LINEAR_ON_PIXELS, is_factory
@@ -100,10 +100,10 @@ def number(value: Any) -> str:
 
 
 def score(value: float | None) -> str:
-    """Return a metric's value with four decimals (two from 100 on); a dash for None and NaN."""
+    """Return a metric's value with four decimals (two from 100 on), or `score_text`; a dash for None and NaN."""
     if value is None or math.isnan(value):
         return "-"
-    return f"{value:.4f}" if abs(value) < 100 else f"{value:.2f}"
+    return score_text(value) if abs(value) < 100 or abs(value) >= 1e6 else f"{value:.2f}"
 
 
 def config_words(config: Config, *, everything: bool = False) -> str:

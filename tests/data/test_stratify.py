@@ -119,3 +119,8 @@ def test_class_with_one_image_stays_in_train_and_is_reported() -> None:
     assert split.notes == (
         "Class with one image, kept for training, so no score measures how well it is recognized: 'c'.",
     )
+
+
+def test_bins_do_not_depend_on_the_unit() -> None:
+    values = np.arange(100.0)[:, None]
+    assert value_bins((values * 1e20).astype(np.float32)) == value_bins(values)

@@ -281,3 +281,10 @@ def test_summary_tells_the_score_of_the_delivered_model_from_that_of_the_best_tr
     head = {"how": "linear head", "trial": 1, "val_score": 0.97, "n_train": 100, "config": {}}
     said = dict(summary({**RESULT, "retrain": head}, Path("model"), ""))["val accuracy"]
     assert said == "0.9700, of the delivered model; best training: 0.9500, from trial 2"
+
+
+def test_scores_far_from_one_keep_their_digits() -> None:
+    assert [score(value) for value in (0.0, 0.5, 0.00123, 3.1e-25, 123.456, 1.653e21)] == [
+        *("0.0000", "0.5000", "0.0012", "3.1e-25", "123.46", "1.653e+21")
+    ]
+    assert str(Interval(3.1e-25, 2e-25, 4e-25)) == "3.1e-25 (2e-25 to 4e-25)"

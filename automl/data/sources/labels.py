@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from automl.data.sources.base import Targets, counted
 from automl.data.sources.cells import MISSING, number, plain
+from automl.data.sources.numbers.amount_targets import amount_targets
 from automl.data.sources.numbers.amounts import MOST_CLASSES, amounts_in, codes, is_list, read_amounts
 from automl.data.sources.numbers.placeholders import from_signs, is_signs, placeholder_notes
 from automl.errors import DataError
@@ -25,7 +26,6 @@ _LISTS = (list, tuple, set, frozenset)
 _WHOLE = re.compile(r"0|-?[1-9]\d{0,17}", re.ASCII)
 _WHOLE_FRACTION = re.compile(r"\+?(-?\d+)(?:\.0*)?")  # 1, 1.0 or +1
 _VECTOR = "output "  # the name of a column without a name, before its number
-_LARGEST = 1e30  # of an amount: far from the largest float32
 _LONGEST_LIST, _MOST_TARGETS = 10_000, 2**28  # characters of a list in a cell; numbers in all targets
 
 
@@ -286,29 +286,7 @@ def _listed(text: str) -> Any:
     return [part.strip() for part in text[1:-1].split(",")]
 
 
-def _amounts(cells: Mapping[str, list[Any]]) -> tuple[tuple[str, ...], Targets]:
-    """Return column names and the numbers in them."""
-    rows = list(zip(*cells.values(), strict=True))
-    for row in rows:
-        for cell in row:
-            value = number(cell)
-            if value is None or not abs(value) <= _LARGEST:
-                raise DataError(
-                    f"a regression needs finite numbers, but {cell!r:.60} was given in {_names(cells)}: choose "
-                    "another target, or the task 'classification'"
-                )
-    targets = np.array([[float(cell) for cell in row] for row in rows], dtype=np.float32)
-    same = [
-        name for name, low, high in zip(cells, targets.min(0), targets.max(0), strict=True) if low == high
-    ]
-    if same:
-        raise DataError(
-            f"a regression needs numbers that differ, but {same[0]!r} is the same in every row: leave it out"
-        )
-    return tuple(cells), targets
-
-
-_READERS = {"classification": _classes, "multilabel": _several, "regression": _amounts}
+_READERS = {"classification": _classes, "multilabel": _several, "regression": amount_targets}
 
 
 def _notes(

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
-from automl.records import Interval, Task
+from automl.records import Interval, Task, score_text
 from automl.terminal.html_table import html_table, html_text
 
 if TYPE_CHECKING:
@@ -227,7 +227,9 @@ class Evaluation:
 
     def _repr_html_(self) -> str:
         """Return metrics and classes, the worst first, as a notebook shows them."""
-        metrics = [(name, str(each.interval), f"{each.trivial:.4f}") for name, each in self.metrics.items()]
+        metrics = [
+            (name, str(each.interval), score_text(each.trivial)) for name, each in self.metrics.items()
+        ]
         parts = [f"<p>{html_text(note)}</p>" for note in self.notes]
         names = ("metric", "value with 95 % interval", "trivial answer")
         parts.append(html_table(metrics, columns=names, title=f"{self.n:,} images for {self.task}"))

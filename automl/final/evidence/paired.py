@@ -17,7 +17,7 @@ from automl.config.metrics import METRICS
 from automl.final.resampling.bootstrap import drawn_counts
 from automl.final.resampling.weighted_metrics import is_ranked, weighted
 from automl.records import Task
-from automl.training.steps.metrics import compute, to_labels
+from automl.training.steps.metrics import compute, in_double, to_labels
 
 Array = npt.NDArray[Any]
 RESAMPLES, FEWEST_RESAMPLES = 400, 40
@@ -82,10 +82,11 @@ def paired_difference(
         return Difference(*values, math.nan, math.nan, n)
     one_row = 1.0 / max(1, n) if math.isfinite(METRICS[metric].widest) else 0.0
     if metric in _ROWS and not (metric == "log_loss" and targets.ndim == 2):
-        d = _ROWS[metric](targets, first, task) - _ROWS[metric](targets, second, task)
+        one, two = (_ROWS[metric](*in_double(targets, scores, task), task) for scores in (first, second))
+        d = one - two
         error = math.sqrt(float(np.mean(d**2)) / max(1, n))
         if metric == "rmse":  # of a difference of squares, by the sum of the roots
-            error /= max(TINY, values[0] + values[1])
+            error /= (values[0] + values[1]) or 1.0
         return Difference(*values, better, error, n, one_row)
     error = _resampled_error(metric, targets, first, second, task, seed)
     return Difference(*values, better, error, n, one_row)
@@ -125,7 +126,8 @@ def _squares(targets: Array, scores: Array, task: Task) -> Array:
 
 def _explained(targets: Array, scores: Array, task: Task) -> Array:
     """Return for each row its part of 1 - r2, the mean over the columns."""
-    variance = np.maximum(targets.var(axis=0), TINY)
+    variance = targets.var(axis=0)
+    variance = np.where(variance > 0, variance, 1.0)
     return np.asarray(((targets - scores) ** 2 / variance).mean(axis=1))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from automl.final.evidence.delivery import COMBINED, Delivery
-from automl.records import Config
+from automl.records import Config, score_text
 
 Document = Mapping[str, Any]
 NOT_USABLE = "Not usable:"
@@ -15,7 +15,7 @@ NOT_USABLE = "Not usable:"
 
 def number(value: float | None) -> str:
     """Return a score with four decimals; "none" for None and NaN."""
-    return "none" if value is None or math.isnan(value) else f"{value:.4f}"
+    return "none" if value is None or math.isnan(value) else score_text(value)
 
 
 def is_usable(document: Document) -> bool:

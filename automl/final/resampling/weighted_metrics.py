@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from automl.records import Task
-from automl.training.steps.metrics import to_labels
+from automl.training.steps.metrics import in_double, to_labels
 
 Array = npt.NDArray[np.float64]
 _TINY = 1e-12  # a variance of that share of the mean square is rounding
@@ -28,6 +28,7 @@ def weighted(name: str, targets: np.ndarray, scores: np.ndarray, task: Task, wei
     weights = np.asarray(weights, dtype=np.float64)
     if not np.isfinite(scores).all():
         return np.full(len(weights), np.nan)
+    targets, scores = in_double(targets, scores, task)
     if task == "classification" and counts_classes(name):
         return weighted_labels(name, targets, to_labels(scores, task), weights)
     if name in _OF_ROWS:

@@ -28,6 +28,7 @@ def compute(name: str, targets: Array, scores: Array, task: Task) -> float:
         return float("nan")
     import sklearn
 
+    targets, scores = in_double(targets, scores, task)
     needs = METRICS[name].needs
     # scikit-learn's argument checks take longer than small metrics themselves.
     with warnings.catch_warnings(), sklearn.config_context(skip_parameter_validation=True):
@@ -39,6 +40,13 @@ def compute(name: str, targets: Array, scores: Array, task: Task) -> float:
             return float(_ON_SCORES[name](targets, scores))
         except ValueError:
             return float("nan")
+
+
+def in_double(targets: Array, scores: Array, task: Task) -> tuple[Array, Array]:
+    """Return both as float64 for a regression: squares of amounts such as 1e20 or 1e-25 are beyond float32."""
+    if task != "regression":
+        return targets, scores
+    return np.asarray(targets, dtype=np.float64), np.asarray(scores, dtype=np.float64)
 
 
 def to_labels(scores: Array, task: Task) -> Array:

@@ -96,3 +96,15 @@ def test_better_is_positive_for_the_better_model_by_every_metric(metric: str, ta
     assert found.better > 0 and found.exceeds(1.0)
     assert found.first == compute(metric, targets, first, task)
     assert found.better == pytest.approx(abs(found.first - found.second))
+
+
+@pytest.mark.parametrize("unit", [1e-25, 1e20])
+@pytest.mark.parametrize("metric", ["rmse", "mae", "r2"])
+def test_difference_of_regressions_does_not_depend_on_the_unit(metric: str, unit: float) -> None:
+    rng = np.random.default_rng(0)
+    targets = rng.normal(size=(50, 1)).astype(np.float32)
+    first, second = (targets + rng.normal(size=(50, 1)).astype(np.float32) * wide for wide in (0.5, 0.7))
+    plain = paired_difference(metric, targets, first, second, "regression")
+    scaled = [(array * unit).astype(np.float32) for array in (targets, first, second)]
+    found = paired_difference(metric, scaled[0], scaled[1], scaled[2], "regression")
+    assert found.better / found.error == pytest.approx(plain.better / plain.error, rel=1e-4)

@@ -122,3 +122,15 @@ def test_metrics_of_labels_take_a_fraction_of_a_second(n: int, labels: int) -> N
     for name in ("average_precision", "f1", "roc_auc", "log_loss"):
         resampled(name, targets, scores, "multilabel", seed=0)
     assert time.process_time() - begun < (1.0 if n < 100 else 8.0)
+
+
+@pytest.mark.parametrize("metric", ["rmse", "mae", "r2"])
+def test_interval_of_a_regression_does_not_depend_on_the_unit(metric: str) -> None:
+    rng = np.random.default_rng(0)
+    targets = rng.normal(size=(40, 1))
+    scores, ones = targets + 0.5 * rng.normal(size=(40, 1)), np.ones((1, 40))
+    plain = float(weighted(metric, targets, scores, "regression", ones)[0])
+    for unit in (1e-25, 1e20):
+        scaled = [(array * unit).astype(np.float32) for array in (targets, scores)]
+        found = float(weighted(metric, scaled[0], scaled[1], "regression", ones)[0])
+        assert found == pytest.approx(plain if metric == "r2" else plain * unit, rel=1e-4)

@@ -60,3 +60,14 @@ def test_roc_auc_of_rows_of_one_class_is_nan() -> None:
 
 def test_metric_of_scores_that_are_not_finite_is_nan() -> None:
     assert math.isnan(compute("accuracy", TARGETS, SCORES * np.nan, "classification"))
+
+
+@pytest.mark.parametrize("unit", [1e-25, 1e20])
+@pytest.mark.parametrize("name", ["rmse", "mae", "r2"])
+def test_metric_of_amounts_in_any_unit_is_that_of_the_plain_ones(name: str, unit: float) -> None:
+    targets, scores = np.array([[1.0], [2.0], [4.0]]), np.array([[1.0], [4.0], [3.0]])
+    plain = compute(name, targets, scores, "regression")
+    found = compute(
+        name, (targets * unit).astype(np.float32), (scores * unit).astype(np.float32), "regression"
+    )
+    assert found == pytest.approx(plain if name == "r2" else plain * unit, rel=1e-5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from statistics import median
 from typing import Any
 
 from automl.data.sources.base import counted
@@ -12,6 +13,7 @@ from automl.errors import DataError
 _USUAL = frozenset(
     sign * float(digits) for digits in ("99", "999", "9999", "99999", "999999") for sign in (-1, 1)
 )
+_FEWEST, _FAR = 10, 1e3  # numbers in a column; distances from the median
 _NO, _YES = -1.0, 1.0
 Cells = dict[str, list[Any]]
 
@@ -29,7 +31,23 @@ def placeholder_notes(cells: Mapping[str, list[Any]]) -> list[str]:
                     f"{value:g} in {name} ({counted(found.count(value), 'row')}) lies far from the others ({low:g} to "
                     f"{high:g}) and is learned: if it means a missing value, empty the cell to leave the row out."
                 )
+        notes += _outlier_notes(name, [value for value in found if value not in _USUAL])
     return notes
+
+
+def _outlier_notes(name: str, values: list[float]) -> list[str]:
+    """Return a note on numbers that lie a thousand times as far from the median as most others do."""
+    middle = median(values) if len(values) >= _FEWEST else 0.0
+    distances = sorted(abs(value - middle) for value in values)
+    usual = distances[int(0.9 * (len(distances) - 1))] if len(values) >= _FEWEST else 0.0
+    far = [value for value in values if usual and abs(value - middle) > _FAR * usual]
+    if not far:
+        return []
+    others = [value for value in values if abs(value - middle) <= _FAR * usual]
+    return [
+        f"{far[0]:g} in {name} ({counted(len(far), 'row')} of this kind) lies far from the others ({min(others):g} to "
+        f"{max(others):g}) and is learned: correct it, or empty the cell to leave the row out."
+    ]
 
 
 def from_signs(cells: Cells, task: str) -> tuple[Cells, list[str]]:

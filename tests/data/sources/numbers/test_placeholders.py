@@ -76,3 +76,11 @@ def test_empty_cells_beside_ones_alone_are_zero_and_told(task: str) -> None:
 def test_rows_with_an_empty_cell_beside_zero_and_one_are_left_out() -> None:
     found = read_labels({"a": ["1", "", "0"], "b": ["0", "1", "1"]}, task="auto")
     assert found.kept.tolist() == [True, False, True]
+
+
+@pytest.mark.parametrize(("cell", "told"), [(1e29, True), (-4e6, True), (400.0, False)])
+def test_number_a_thousand_times_as_far_as_the_others_is_told(cell: float, told: bool) -> None:
+    column = [20.5 + 4 * i for i in range(20)]
+    notes = read_labels({"y": [*column, cell]}, task="regression").notes
+    said = f"{cell:g} in y (1 row of this kind) lies far from the others (20.5 to 96.5)"
+    assert any(note.startswith(said) for note in notes) == told
