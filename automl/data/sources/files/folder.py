@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-from automl.data.sources.base import Source, hash_pairs, require_classification
+from automl.data.sources.base import Source, counted, hash_pairs, require_classification
 from automl.data.sources.files.annotations.xml_objects import object_tables
 from automl.data.sources.files.base import Files, FolderFiles
 from automl.data.sources.files.file_names import read_file_names
-from automl.data.sources.files.folder_kinds import says_nothing
-from automl.data.sources.files.layout import Layout, printable, read_layout
+from automl.data.sources.files.folder_kinds import listed, says_nothing
+from automl.data.sources.files.layout import Layout, image_files, printable, read_layout
 from automl.data.sources.files.listed_split.labelled_parts import with_labelled_parts
 from automl.data.sources.files.listed_split.match import give_listed_split, with_listed_split
-from automl.data.sources.files.manifest import manifest_source
+from automl.data.sources.files.manifest import ManifestSource, manifest_source
 from automl.data.sources.files.tables.columns import Table
 from automl.data.sources.files.tables.find_tables import (
     folder_around,
     named_tables,
     other_tables,
     told_tables,
+    unused_tables,
 )
 from automl.data.sources.files.tables.unread import unread_beside
 from automl.errors import DataError
@@ -54,7 +55,9 @@ def open_files(files: Files, options: ReadOptions) -> Source:
             tables = _kinds_of_objects(files, layout)
         if tables:
             source = manifest_source(files, tables, target=target, task=options.task)
-            give_listed_split(files, source, [table.where for table in tables])
+            used = [table.where for table in tables]
+            used += give_listed_split(files, source, used)
+            source.notes += unused_beside(files, source, used)
             return source
         if problem is not None:
             raise problem
@@ -71,6 +74,24 @@ def open_files(files: Files, options: ReadOptions) -> Source:
     except DataError:
         files.close()
         raise
+
+
+def unused_beside(files: Files, source: ManifestSource, used: Collection[str]) -> tuple[str, ...]:
+    """Return notes on images in no row of the tables, and on other tables at the top of the data."""
+    stored = source.stored()
+    images = [files.paths[i] for i in image_files(files.paths).kept]
+    named = set(stored[1] if stored else ())
+    left = [path for path in images if path not in named] if named else []
+    notes = []
+    if left:
+        rows = "the table" if len(used) == 1 else "the tables"
+        notes.append(
+            f"{counted(len(left), 'image')} in no row of {rows} with a label, and not used, such as {printable(left[0])}."
+        )
+    others = unused_tables(files, used)
+    if others:
+        notes.append(f"Other tables, not used: {listed(map(printable, others))}.")
+    return tuple(notes)
 
 
 class ClassFolderSource(Source):

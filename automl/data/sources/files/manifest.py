@@ -14,12 +14,14 @@ from automl.data.sources.base import Source, counted, hash_lines
 from automl.data.sources.cells import groups_of
 from automl.data.sources.files.base import Files, LooseFiles
 from automl.data.sources.files.layout import printable
+from automl.data.sources.files.repeated_rows import in_one_part
 from automl.data.sources.files.tables.class_names import with_class_names
 from automl.data.sources.files.tables.columns import (
     Table,
     columns_of,
     make_table,
     no_images,
+    put_together,
     table_note,
     target_columns,
 )
@@ -158,11 +160,19 @@ def manifest_source(
     kept = [i for i, keep in enumerate(labels.kept.tolist()) if keep]
     names, again, repeats = _names([cells[i] for i in kept], labels)
     source = ManifestSource(files, names, [cells[i] for i in kept], labels)
-    source.splits = [splits[i] for i in kept]
+    images = [(cells[i], target.tobytes()) for i, target in zip(kept, labels.targets, strict=True)]
+    source.splits, moved = in_one_part(images, [splits[i] for i in kept], names, first.where)
     source.groups = [groups[i] for i in kept]
     read = tuple(dict.fromkeys(table.frame.attrs[NOTE] for table in tables if NOTE in table.frame.attrs))
-    source.notes = (*files.notes, *read, table_note(first, columns, parts), *told, *source.notes)
-    source.notes += (*unassigned, *same)
+    source.notes = (
+        *files.notes,
+        *read,
+        *put_together(tables),
+        table_note(first, columns, parts),
+        *told,
+        *source.notes,
+    )
+    source.notes += (*unassigned, *moved, *same)
     if first.group is None:
         source.notes += kin_notes(frame, (first.image, *columns), splits)
     if unused:

@@ -13,7 +13,7 @@ from automl.data.sources.files.split_names import HOLDOUT, TRAIN, VAL, split_of,
 from automl.data.sources.files.tables.columns import make_table
 from automl.data.sources.files.tables.encoding import decoded
 from automl.data.sources.files.tables.json_table import image_names, parts_in
-from automl.data.sources.files.tables.read_table import BY_CONTENT, LISTS, SUFFIXES, most_bytes, read_table
+from automl.data.sources.files.tables.read_table import LISTS, SUFFIXES, most_bytes, read_table
 from automl.data.sources.files.tables.split_columns import assigned_parts, find_split_columns, texts
 from automl.documents.json_file import parse_json
 from automl.errors import DataError
@@ -21,6 +21,7 @@ from automl.errors import DataError
 PARTS = (TRAIN, VAL, HOLDOUT)
 _MOST_LISTS = 20  # files of a folder; more are those of single images
 _MOST_JSON = 2**26  # bytes; larger ones are annotations of objects
+_TABLES = (".csv", ".tsv", ".parquet")
 _BOM = b"\xef\xbb\xbf"
 # CUB-200's files of "1 CLASS/NAME.jpg" and of "1 0", where 1 stands for training.
 _NUMBERED, _OF_NUMBERS = "images.txt", "train_test_split.txt"
@@ -44,7 +45,7 @@ def lists_of_parts(files: Files, learned: Collection[str] = ()) -> list[list[Par
     """Return the lists of training and other images that may be those of the data; any of them may be of other things.
 
     They are files in one folder that are called train and test, train and val, or the like: text with an image on each
-    line, or JSON that holds names of images. They are also CUB-200's files, and one file whose name has the word split
+    line, JSON that holds names of images, or tables with a column of them. They are also CUB-200's files, and one file whose name has the word split
     or partition: JSON with the images of each part, or a table of images and their parts. These may be 0 for train, 1
     for val and 2 for test, as in CelebA, in a list without names of columns or in a column called partition or split.
     Tables that are `learned` say no parts.
@@ -55,7 +56,7 @@ def lists_of_parts(files: Files, learned: Collection[str] = ()) -> list[list[Par
         if path.lower().endswith(SUFFIXES):
             if _WORDS & set(words_in(_stem(path))):
                 alone.append(path)
-            if path.lower().endswith(BY_CONTENT):
+            if path not in learned:
                 by_folder[posixpath.dirname(path)].append(path)
     found = []
     for folder, paths in by_folder.items():
@@ -71,9 +72,9 @@ def lists_of_parts(files: Files, learned: Collection[str] = ()) -> list[list[Par
 
 
 def _of_folder(files: Files, folder: str, paths: Sequence[str]) -> list[list[PartList]]:
-    """Return the lists of the parts in a folder: those in text, those in JSON, or CUB-200's."""
+    """Return the lists of the parts in a folder: those in text, those in JSON, those in tables, or CUB-200's."""
     found = []
-    for kind, read in ((LISTS, _lines), ((".json",), _names)):
+    for kind, read in ((LISTS, _lines), ((".json",), _names), (_TABLES, _images_of_table)):
         stems = {path: _stem(path) for path in paths if path.lower().endswith(kind)}
         named = splits_among(stems.values())
         parts = {path: named[stem] for path, stem in stems.items() if named.get(stem) in PARTS}
@@ -163,6 +164,16 @@ def _json(files: Files, path: str) -> Any:
         return parse_json(files.read(path, most=min(_MOST_JSON, most_bytes(path))).removeprefix(_BOM))
     except (DataError, ValueError):  # then it lists no images
         return None
+
+
+def _images_of_table(files: Files, path: str) -> list[str]:
+    """Return the names of the images in a table; nothing if it has no column of them."""
+    try:
+        frame = read_table(path, files.read(path, most=most_bytes(path)), lambda: files.paths)
+        table = make_table(frame, where=path, find=_nothing)
+    except DataError:  # then it lists no images
+        return []
+    return [] if table is None else [name for name in texts(frame, table.image) if name]
 
 
 def _lines(files: Files, path: str) -> list[str]:

@@ -45,20 +45,21 @@ def with_listed_split(files: Files, layout: Layout) -> tuple[Layout, frozenset[s
     return replace(layout, splits=splits, notes=(*layout.notes, *found.notes)), found.files
 
 
-def give_listed_split(files: Files, source: ManifestSource, tables: Collection[str]) -> None:
+def give_listed_split(files: Files, source: ManifestSource, tables: Collection[str]) -> frozenset[str]:
     """Give the images of a table that assigns no parts those in which other files list them, as above.
 
     `tables` are those that are learned. Without other files, they are those of train/, val/ and test/ in which all
-    images lie.
+    images lie. Returns the files that were read for parts.
     """
     stored = source.stored()
     if any(source.splits) or stored is None:
-        return
+        return frozenset()
     found = _listed_parts(files, stored[1], source.targets, tables)
     if not found.notes:
         found = _parts_of_folders(stored[1])
     source.splits = found.splits or source.splits
     source.notes += found.notes
+    return found.files
 
 
 def _listed_parts(

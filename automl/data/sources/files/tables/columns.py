@@ -159,6 +159,15 @@ def columns_of(frame: pd.DataFrame) -> str:
     return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
 
 
+def put_together(tables: Sequence[Table]) -> tuple[str, ...]:
+    """Return a note on the tables of which the rows are put together, with their parts; nothing for one table."""
+    if len(tables) < 2:
+        return ()
+    said = [PurePosixPath(each.where).name + (f" as {each.split}" if each.split else "") for each in tables]
+    more = f" and {len(said) - _SHOWN} more" if len(said) > _SHOWN else ""
+    return (f"Tables put together: {', '.join(said[:_SHOWN])}{more}.",)
+
+
 def table_note(table: Table, learned: Sequence[str], split: SplitColumns) -> str:
     """Return what the columns of a table were taken for."""
     groups = f", {table.group!r} the groups" if table.group is not None else ""

@@ -104,6 +104,12 @@ def told_tables(files: Files, *, without: Collection[str] = ()) -> tuple[str, ..
     return tuple(notes)
 
 
+def unused_tables(files: Files, used: Collection[str]) -> list[str]:
+    """Return the tables at the top of the data that are not used, without text and JSON, which may be anything."""
+    paths = _candidates(files, place=_TOP, by_content=False)
+    return [path for path in paths if path not in used]
+
+
 def _with_targets(found: Sequence[Table], target: str | None) -> tuple[list[Table], DataError | None]:
     """Return the tables that have the target, those of training first; and why the first one has none."""
     tables: list[Table] = []

@@ -311,3 +311,20 @@ def test_folders_of_a_table_that_are_not_all_parts_are_no_split(
     rows = "".join(f"{name},{'ab'[k % 2]}\n" for k, name in enumerate(names))
     (root / "labels.csv").write_text(f"image,label\n{rows}")
     assert set(open_source(root).splits) == {""}
+
+
+@pytest.mark.parametrize("folder", ["", "splits/"])
+def test_tables_of_training_and_test_images_beside_class_folders_are_the_split(
+    tmp_path: Path, folder: str
+) -> None:
+    head, form = ",Filename,Label,ClassName\n", "0,{kind}/{name}.png,1,{kind}"
+    lists = {
+        f"{folder}train.csv": head + _lines(form, range(3)),
+        f"{folder}validation.csv": head + _lines(form, range(3, 4)),
+        f"{folder}test.csv": head + _lines(form, range(4, 5)),
+    }
+    source = open_source(_root(tmp_path, lists))
+    assert source.splits == (["train"] * 3 + ["val", "holdout"]) * 2
+    said = f"Parts of the split as in {', '.join(sorted(lists))}: train 6, val 2, holdout 2."
+    assert said in source.notes
+    assert not any("names images in its column" in note for note in source.notes)

@@ -210,3 +210,27 @@ def test_class_folders_come_before_annotations_in_a_folder(tmp_path: Path) -> No
     images = [f"{kind}/{name}" for kind in ("x", "y") for name in _FOUR]
     root = _folder(tmp_path, images, {"annotations/instances_default.json": _coco(images)})
     assert open_source(root).classes == ("x", "y")
+
+
+def test_images_and_tables_that_are_not_used_are_told(tmp_path: Path) -> None:
+    table = "image,label\n" + "".join(f"{k}.png,{'ab'[k % 2]}\n" for k in range(4))
+    root = _folder(
+        tmp_path,
+        [f"{k}.png" for k in range(6)],
+        {"labels.csv": table, "labels_v2.csv": table.replace("b", "a")},
+    )
+    source = open_source(root)
+    assert source.notes[-2:] == (
+        "2 images in no row of the table with a label, and not used, such as 4.png.",
+        "Other tables, not used: labels_v2.csv.",
+    )
+
+
+def test_tables_that_are_put_together_are_told_with_their_parts(tmp_path: Path) -> None:
+    rows = [f"{k}.png,{'ab'[k % 2]}\n" for k in range(6)]
+    tables = {
+        "train.csv": "image,label\n" + "".join(rows[:4]),
+        "test.csv": "image,label\n" + "".join(rows[4:]),
+    }
+    source = open_source(_folder(tmp_path, [f"{k}.png" for k in range(6)], tables))
+    assert "Tables put together: train.csv as train, test.csv as holdout." in source.notes
