@@ -86,7 +86,8 @@ def unused_beside(files: Files, source: ManifestSource, used: Collection[str]) -
     if left:
         rows = "the table" if len(used) == 1 else "the tables"
         notes.append(
-            f"{counted(len(left), 'image')} in no row of {rows} with a label, and not used, such as {printable(left[0])}."
+            f"{counted(len(left), 'image')} in no row of {rows} with a label, and not used, such as "
+            f"{printable(left[0])}."
         )
     others = unused_tables(files, used)
     if others:

@@ -45,10 +45,10 @@ def lists_of_parts(files: Files, learned: Collection[str] = ()) -> list[list[Par
     """Return the lists of training and other images that may be those of the data; any of them may be of other things.
 
     They are files in one folder that are called train and test, train and val, or the like: text with an image on each
-    line, JSON that holds names of images, or tables with a column of them. They are also CUB-200's files, and one file whose name has the word split
-    or partition: JSON with the images of each part, or a table of images and their parts. These may be 0 for train, 1
-    for val and 2 for test, as in CelebA, in a list without names of columns or in a column called partition or split.
-    Tables that are `learned` say no parts.
+    line, JSON that holds names of images, or tables with a column of them. They are also CUB-200's files, and one file
+    whose name has the word split or partition: JSON with the images of each part, or a table of images and their parts.
+    These may be 0 for train, 1 for val and 2 for test, as in CelebA, in a list without names of columns or in a column
+    called partition or split. Tables that are `learned` say no parts.
     """
     by_folder: dict[str, list[str]] = defaultdict(list)
     alone: list[str] = []
