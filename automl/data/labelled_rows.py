@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from automl.data.augmented_names import augmented_groups
 from automl.data.cache.cache import Cached
 from automl.data.cache.hashes import Digests
 from automl.data.decoding.near_duplicates import clusters
@@ -30,7 +31,8 @@ class Labelled:
     or nearly equal image. `together[i]` is the same row for all rows that must stay in one part: such images and the
     rows of one group of the data. It is the row with the smallest digest, and this digest names the group: so the split
     does not depend on the order of the rows. `leaking` are groups of the data with rows in
-    several of the parts that these assign. `apart`: their rows in the weaker part are left out.
+    several of the parts that these assign. `apart`: their rows in the weaker part are left out. `notes` say which rows
+    were taken for a group without a column that names it.
     """
 
     task: Task
@@ -45,6 +47,7 @@ class Labelled:
     together: npt.NDArray[np.int64]
     leaking: Sequence[str] = ()
     apart: bool = False
+    notes: tuple[str, ...] = ()
 
     def group(self, row: int) -> str:
         """Return the name of the group that `together` numbers."""
@@ -105,7 +108,10 @@ def label(source: Source, cached: Cached, *, on_group_leak: OnGroupLeak = "keep"
     copies = np.flatnonzero(first != np.arange(len(first)))
     links = [np.stack([first[copies], copies], axis=1), pairs[(pairs >= 0).all(axis=1)]]
     near = clusters(len(usable), links)
-    groups = _chosen(source.groups, usable)
+    groups, notes = source.groups, tuple[str, ...]()
+    if not any(groups):
+        groups, notes = augmented_groups(source.files)
+    groups = _chosen(groups, usable)
     given = _chosen(source.splits, usable)
     leaking = leaking_groups(given, groups)
     return Labelled(
@@ -121,6 +127,7 @@ def label(source: Source, cached: Cached, *, on_group_leak: OnGroupLeak = "keep"
         together=_together(digests, near, groups),
         leaking=leaking,
         apart=bool(leaking) and on_group_leak == "drop",
+        notes=notes,
     )
 
 

@@ -98,7 +98,7 @@ def make_report(
 ) -> DataReport:
     """Return the report on decoded and split data; `seconds` is the time that took."""
     bad = bad_files(cached, source.files)
-    notes = list(source.notes)
+    notes = [*source.notes, *labelled.notes]
     if bad:
         notes.append(bad_note(bad))
     gone = []
