@@ -9,10 +9,10 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from automl.data.augmented_names import augmented_groups
 from automl.data.cache.cache import Cached
 from automl.data.cache.hashes import Digests
 from automl.data.decoding.near_duplicates import clusters
+from automl.data.quality.augmented_names import augmented_groups
 from automl.data.sources.base import Source, Targets, label_words
 from automl.data.splits import TRAIN, Columns, Split
 from automl.data.stratify import value_bins

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import automl
-from automl.data.augmented_names import augmented_groups
+from automl.data.quality.augmented_names import augmented_groups
 from tests.data.conftest import images_at
 
 _HASH = "0123456789abcdef0123456789abcde"
