@@ -8,7 +8,15 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from automl.data.sources.files.split_names import TRAIN, UNLABELLED, plain_word, split_of, splits_among
+from automl.data.sources.files.split_names import (
+    HOLDOUT,
+    TRAIN,
+    UNLABELLED,
+    VAL,
+    plain_word,
+    split_of,
+    splits_among,
+)
 
 Folder = tuple[str, ...]
 _LABELLED = frozenset(("labelled", "labeled", "annotated", "etiquetado", "etiquetadas", "etiquete"))
@@ -57,9 +65,43 @@ _SIDES = frozenset(
 _FOLD = re.compile(
     r"(fold|folds|cv|split|part|batch|chunk|shard|session|round|teil|parte|partie)[\W_]*\d{1,4}"
 )
-_MASK_WORDS = ("mask", "seg", "gt", "groundtruth", "annotation")
+_MASK_WORDS = (
+    *(
+        "mask",
+        "seg",
+        "gt",
+        "groundtruth",
+        "annotat",
+        "pixels",
+        "depth",
+        "overlay",
+        "heatmap",
+        "contour",
+        "edges",
+    ),
+)
 _MASK = re.compile(
-    r"[ _.-](masks?|seg|segmentation|gt|groundtruth|annotation)([ _-]?\d{1,3})?\.\w+$", re.IGNORECASE
+    r"[ _.-](masks?|seg|segmentation|gt|groundtruth|annotation|annotated|superpixels|depth|overlay|heatmap|contours?"
+    r"|edges)([ _-]?\d{1,3})?\.\w+$",
+    re.IGNORECASE,
+)
+_MASK_BEFORE = re.compile(r"(?:^|(?<=/))(?:masks?|seg|gt)[ _.-]+(?=[^/]+$)", re.IGNORECASE)
+# Folders in which people put aside what is of no class.
+_ASIDE = frozenset(
+    (
+        "backup",
+        "backups",
+        "old",
+        "trash",
+        "tmp",
+        "temp",
+        "unsorted",
+        "tosort",
+        "ignore",
+        "ignored",
+        "newfolder",
+    )
+    + ("deleted", "rejected", "duplicates", "excluded", "todo", "bin")
 )
 SHOWN = 5
 _DEEPEST = 4  # folders around images beside masks
@@ -77,7 +119,7 @@ def unwrap(folders: Sequence[Folder]) -> Unwrapped:
     """Look through folders at the top, and in those of a split, that hold all images of one kind."""
     found: list[Folder | None] = list(folders)
     notes: list[str] = []
-    for step in (_split_inside, _labelled_beside_unlabelled, _images_beside_others, _folds):
+    for step in (_split_inside, _labelled_beside_unlabelled, _images_beside_others, _folds, _same_again):
         notes += step(found)
     return Unwrapped(found, tuple(notes))
 
@@ -90,6 +132,11 @@ def is_image_folder(name: str) -> bool:
 def describes_others(name: str) -> bool:
     """Return whether a name is one of what lies beside images: masks, ground truth."""
     return _bare(name) in _SIDES
+
+
+def lies_aside(name: str) -> bool:
+    """Return whether a name is one of folders in which people put aside what is of no class: backup, unsorted."""
+    return _bare(name) in _ASIDE
 
 
 def says_nothing(names: Iterable[str]) -> bool:
@@ -107,11 +154,16 @@ def masks_among(paths: Sequence[str]) -> frozenset[str]:
     together = "\n".join(paths).lower()  # most data have none, and there are many paths
     if not any(word in together for word in _MASK_WORDS):
         return frozenset()
-    found = {path: match.start() for path in paths if (match := _MASK.search(path))}
+    found = {path: path[: match.start()] for path in paths if (match := _MASK.search(path))}
+    found |= {
+        path: (path[: match.start()] + path[match.end() :]).rpartition(".")[0]
+        for path in paths
+        if (match := _MASK_BEFORE.search(path))
+    }
     if not found:
         return frozenset()
     stems = {path.rpartition(".")[0] for path in paths}
-    return frozenset(path for path, end in found.items() if path[:end] in stems)
+    return frozenset(path for path, image in found.items() if image in stems)
 
 
 def describes_images(path: str) -> bool:
@@ -232,6 +284,52 @@ def _folds(folders: list[Folder | None]) -> list[str]:
     return [
         f"Folders with the same classes put together: {listed(names)}; the split is drawn from all of them."
     ]
+
+
+def _same_again(folders: list[Folder | None]) -> list[str]:
+    """Leave out folders that hold the class folders beside them again; train/val/ is a part if it does.
+
+    Archives of Kaggle often hold a copy of everything: cat/, dog/ and animals/cat/, animals/dog/.
+    """
+    left: list[str] = []
+    parts: list[str] = []
+    for place in [(), *((top,) for top in _tops(folders, 0) if split_of(top))]:
+        for name in _with_those_beside(folders, place):
+            around = (*place, name)
+            is_part = bool(place) and split_of(name) in (VAL, HOLDOUT)
+            (parts if is_part else left).append("/".join(around))
+            for k, folder in enumerate(folders):
+                if folder and folder[: len(around)] == around:
+                    folders[k] = folder[len(place) :] if is_part else None
+    notes = []
+    if parts:
+        notes.append(
+            f"Taken for parts of a split, as they hold the class folders beside them: {listed(parts)}."
+        )
+    if left:
+        notes.append(
+            f"Left out, as the folders beside it are in it again: {listed(left)}; to use its images, move them into "
+            "those."
+        )
+    return notes
+
+
+def _with_those_beside(folders: Sequence[Folder | None], place: Folder) -> list[str]:
+    """Return the folders in a place that hold two or more of the class folders beside them."""
+    inside = [folder[len(place) :] for folder in folders if folder and folder[: len(place)] == place]
+    names = [name for name in _tops(inside, 0) if place or not split_of(name)]
+    classes = {name for name in names if not split_of(name)}
+    return [name for name in names if len(_behind_single(inside, name) & (classes - {name})) > 1]
+
+
+def _behind_single(folders: Sequence[Folder], top: str) -> set[str]:
+    """Return the folders in one at the top, or in the only folder that is in it."""
+    inside, depth = [folder for folder in folders if folder[:1] == (top,)], 1
+    while True:
+        found = {folder[depth] if len(folder) > depth else "" for folder in inside}
+        if len(found) != 1 or "" in found:
+            return found
+        depth += 1
 
 
 def _tops(folders: Sequence[Folder | None], depth: int) -> dict[str, set[str]]:

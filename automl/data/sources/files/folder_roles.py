@@ -11,6 +11,7 @@ from automl.data.sources.files.folder_kinds import (
     describes_others,
     in_letters_of_training,
     is_image_folder,
+    lies_aside,
     listed,
     says_nothing,
     unwrap,
@@ -147,6 +148,8 @@ def _classes_at_the_top(inner: Sequence[Folder], tops: dict[str, _Top]) -> Roles
         notes.append(
             f"Taken for classes, though the names may mean masks or labels of other images: {listed(sides)}."
         )
+    if aside := sorted(filter(lies_aside, tops)):
+        notes.append(f"Taken for classes, though the names may mean images of no class: {listed(aside)}.")
     if says_nothing(tops):
         notes.append(
             f"Taken for classes, though their names say nothing of what is in the images: {listed(tops)}."
@@ -271,15 +274,23 @@ def _has_no_classes(top: str, depth: int, inner: Sequence[Folder]) -> bool:
 
 
 def _not_told_apart(inner: Sequence[Folder], depth: int) -> tuple[str, ...]:
-    """Return a note on the folders at a depth of which several lie in one class folder."""
-    below: dict[Folder, set[str]] = defaultdict(set)
+    """Return a note on the folders at a depth, or below single ones, of which several lie in one class folder."""
+    below: dict[Folder, list[Folder]] = defaultdict(list)
     for parts in inner:
-        if len(parts) > depth:
-            below[parts[:depth]].add(parts[depth])
-    inside = [
-        "/".join((*around, name)) for around, names in below.items() if len(names) > 1 for name in names
-    ]
+        below[parts[:depth]].append(parts)
+    inside = [path for around, folders in below.items() for path in _first_apart(folders, len(around))]
     return (f"Folders inside of class folders are not told apart: {listed(inside)}.",) if inside else ()
+
+
+def _first_apart(folders: Sequence[Folder], depth: int) -> list[str]:
+    """Return the paths of the first folders in a class folder that are several beside each other."""
+    while True:
+        names = {parts[depth] for parts in folders if len(parts) > depth}
+        if len(names) != 1:
+            return [
+                "/".join(parts) for parts in {parts[: depth + 1] for parts in folders if len(parts) > depth}
+            ]
+        depth += 1
 
 
 def _class_folders_in(tops: dict[str, _Top], inner: Sequence[Folder]) -> list[set[str]]:

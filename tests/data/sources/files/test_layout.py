@@ -396,3 +396,55 @@ def test_any_mixture_of_folders_is_read_or_refused_and_what_is_left_out_is_told(
         shown = [path for path in paths if ".x" not in path and "@eaDir" not in path]
         assert len(layout.kept) == len(shown) or layout.notes, paths
     assert read > 500
+
+
+def _paths(*folders: str) -> list[str]:
+    return [f"{folder}/{k}.jpg" for folder in folders for k in range(2)]
+
+
+@pytest.mark.parametrize("again", ["cells", "cells/cells", "cells/images"])
+def test_folder_that_holds_the_classes_beside_it_again_is_left_out_and_told(again: str) -> None:
+    layout = read_layout(_paths("sick", "well", f"{again}/sick", f"{again}/well"), where="x")
+    assert (layout.classes, len(layout.kept)) == (("sick", "well"), 4)
+    assert layout.notes[0].startswith(
+        "Left out, as the folders beside it are in it again: cells; to use its images"
+    )
+
+
+@pytest.mark.parametrize(("name", "part"), [("val", "val"), ("Testing", "holdout")])
+def test_part_inside_of_the_training_images_is_that_part_and_told(name: str, part: str) -> None:
+    folders = ("train/a", "train/b", f"train/{name}/a", f"train/{name}/b")
+    layout = read_layout(_paths(*folders), where="x")
+    assert layout.classes == ("a", "b")
+    assert layout.splits == ["train"] * 4 + [part] * 4
+    assert layout.notes[0] == (
+        f"Taken for parts of a split, as they hold the class folders beside them: train/{name}."
+    )
+
+
+def test_folders_deep_inside_of_single_ones_in_classes_are_told() -> None:
+    folders = (
+        "small/small/train/bad",
+        "small/small/train/ok",
+        "small/small/test/ok",
+        "big/big/bad",
+        "big/big/ok",
+    )
+    layout = read_layout(_paths(*folders), where="x")
+    assert layout.notes == (
+        "Folders inside of class folders are not told apart: big/big/bad, big/big/ok, small/small/test, "
+        "small/small/train.",
+    )
+
+
+def test_classes_with_names_of_what_is_put_aside_are_told() -> None:
+    layout = read_layout(_paths("cat", "dog", "New folder", "_old"), where="x")
+    assert layout.notes == (
+        "Taken for classes, though the names may mean images of no class: New folder, _old.",
+    )
+
+
+@pytest.mark.parametrize("name", ["1_superpixels.png", "mask_1.png", "1_overlay.jpg", "1_annotated.jpg"])
+def test_what_was_drawn_from_an_image_beside_it_is_left_out(name: str) -> None:
+    layout = read_layout(["a/1.jpg", f"a/{name}", "b/2.jpg", "b/mask_3.png"], where="x")
+    assert layout.kept.tolist() == [0, 2, 3]
