@@ -161,6 +161,10 @@ def _unknown(data: Any) -> str:
     kinds = ", ".join(kind.description for kind in sorted(SOURCES, key=lambda kind: kind.name == "digits"))
     if is_loader(data):
         return "the data must be a Dataset, not the DataLoader of one: give its attribute dataset"
+    if hasattr(data, "iloc"):
+        return (
+            f"the data must be images and labels, fit(images, labels), not one column ({type(data).__name__})"
+        )
     if hasattr(data, "__iter__") and not _is_path(data):
         return (
             f"the data must have a length and items by number, but {type(data).__name__!r} can only be gone through: "

@@ -107,10 +107,26 @@ def _as_image(pixels: npt.NDArray[Any]) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels))
 
 
+def tensor_values(tensor: Any) -> npt.NDArray[Any]:
+    """Return the numbers in a tensor; those of a type that numpy lacks, such as bfloat16, as float32."""
+    plain = tensor.detach().cpu()
+    try:
+        return np.asarray(plain.numpy())
+    except (TypeError, RuntimeError):  # of other types, and of those that are sparse or conjugated
+        try:
+            return np.asarray((plain.to_dense() if plain.is_sparse else plain).float().numpy())
+        except (TypeError, RuntimeError) as error:
+            raise DataError(f"a tensor must hold plain numbers, but this one does not ({error})") from error
+
+
 def _as_array(values: Any) -> npt.NDArray[Any]:
     """Return a tensor, an array or a list as a numpy array. Raises DataError for ragged lists."""
     if hasattr(values, "detach"):
-        values = values.detach().cpu().numpy()
+        values = tensor_values(values)
+    if np.ma.is_masked(values):
+        raise DataError(
+            "images must have a value in each place, but some are masked: fill them, images.filled(0)"
+        )
     try:
         return np.asarray(values)
     except (ValueError, TypeError) as error:
@@ -167,7 +183,7 @@ def _usual(images: npt.NDArray[Any]) -> PixelRange:
 def _labels(labels: Any, n: int, task: str) -> Labels:
     """Read the labels. Raises DataError unless there is one entry, or one row, for each image."""
     if hasattr(labels, "detach"):
-        labels = labels.detach().cpu().numpy()
+        labels = tensor_values(labels)
     named = columns_of_table(labels)
     labels = as_array(labels) if named is None else labels.to_numpy(dtype=object)
     rows = labels.tolist() if isinstance(labels, np.ndarray) else list(labels)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
+
+from automl.documents.json_file import parse_json
 
 MISSING = frozenset(
     (
@@ -28,6 +30,8 @@ MISSING = frozenset(
         "missing",
     )
 )
+# Keys of objects for the name of a label, as labelling tools call it.
+_NAMES = ("label", "name", "class", "class_name", "className", "category", "title", "choices", "value")
 _LISTS = (list, tuple, set, frozenset)
 
 
@@ -44,6 +48,39 @@ def plain(cell: Any) -> Any:
     if cell is None or type(cell).__name__ in ("NAType", "NaTType"):
         return None
     return None if isinstance(cell, float) and math.isnan(cell) else cell
+
+
+def named_by_objects(column: Sequence[Any]) -> list[Any] | None:
+    """Return the names in a column of objects, as labelling tools write them; None if no cell is one.
+
+    {"label": "cat", "coordinates": ...} is cat, and a list of such objects the list of its names; so are objects as
+    JSON in a text. They are one label in each cell if no cell has several. Objects without a name stay as they are.
+    """
+    found = [_names_in(cell) for cell in column]
+    if not any(changed for changed, _ in found):
+        return None
+    names = [name for _, name in found]
+    if any(isinstance(name, _LISTS) and len(name) > 1 for name in names):
+        return names
+    return [(next(iter(name), None) if isinstance(name, _LISTS) else name) for name in names]
+
+
+def _names_in(cell: Any) -> tuple[bool, Any]:
+    """Return whether a cell holds objects with names, and these names, or the cell."""
+    if isinstance(cell, str) and cell[:1] in "{[" and cell[-1:] in "}]" and "{" in cell:
+        try:
+            parsed = parse_json(cell.encode("utf-8", "surrogatepass"))
+        except ValueError:
+            return False, cell
+        return found if (found := _names_in(parsed))[0] else (False, cell)
+    if isinstance(cell, dict):
+        name = next((cell[key] for key in _NAMES if isinstance(cell.get(key), (str, list))), None)
+        return (False, cell) if name is None else (True, name)
+    if isinstance(cell, list) and cell and all(isinstance(part, dict) for part in cell):
+        inside = [_names_in(part) for part in cell]
+        if all(changed and isinstance(name, str) for changed, name in inside):
+            return True, sorted({name for _, name in inside})
+    return False, cell
 
 
 def number(cell: Any) -> float | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from automl.data.sources.arrays import tensor_values
 from automl.data.sources.labels import label_columns
 from automl.errors import DataError
 
@@ -113,7 +114,7 @@ def known_labels(dataset: Any, *attributes: str) -> list[Any] | None:
 def plain_label(label: Any) -> Any:
     """Return a label without the tensor or the array around it."""
     if hasattr(label, "detach"):
-        label = label.detach().cpu().numpy()
+        label = tensor_values(label)
     return label.item() if isinstance(label, (np.ndarray, np.generic)) and np.ndim(label) == 0 else label
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from automl.data.sources.arrays import ArraySource
+from automl.data.sources.arrays import ArraySource, tensor_values
 from automl.data.sources.base import Source, refuse_target
 from automl.data.sources.cells import groups_of
 from automl.data.sources.files.manifest import open_frame
@@ -155,5 +155,5 @@ def _one_each(labels: Any, n: int, what: str = "labels") -> list[Any]:
 def _plain(labels: Any) -> Any:
     """Return a tensor, a column of a table or rows of a list as an array, and anything else as it is."""
     if hasattr(labels, "detach"):
-        return labels.detach().cpu().numpy()
+        return tensor_values(labels)
     return labels.to_numpy() if hasattr(labels, "to_numpy") else as_array(labels)

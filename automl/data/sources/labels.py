@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from automl.data.sources.base import Targets, counted
-from automl.data.sources.cells import MISSING, number, plain
+from automl.data.sources.cells import MISSING, named_by_objects, number, plain
 from automl.data.sources.numbers.amount_targets import amount_targets
 from automl.data.sources.numbers.amounts import MOST_CLASSES, amounts_in, codes, is_list, read_amounts
 from automl.data.sources.numbers.placeholders import from_signs, is_signs, placeholder_notes
@@ -56,7 +56,9 @@ def read_labels(columns: Mapping[str, Sequence[Any]], *, task: str, typed: bool 
     Raises DataError with the first cell that does not fit, also for a text among numbers that are amounts.
     """
     cells = {name: [plain(cell) for cell in column] for name, column in columns.items()}
+    cells, named = _named(cells)
     cells, told = from_signs(cells, task)
+    told = [*named, *told]
     certain: frozenset[str] = frozenset()
     if task in ("auto", "regression"):
         read = read_amounts(cells, asked=task, bits=_all_bits(cells))
@@ -81,6 +83,17 @@ def read_labels(columns: Mapping[str, Sequence[Any]], *, task: str, typed: bool 
     if not typed and label_type == "text" and all(map(_is_whole, classes)):
         label_type = "int"
     return Labels(chosen, classes, targets, kept, tuple(told), label_type)
+
+
+def _named(cells: dict[str, list[Any]]) -> tuple[dict[str, list[Any]], list[str]]:
+    """Return columns of objects with the names in them, and a note on each."""
+    notes = []
+    for name, column in cells.items():
+        if (found := named_by_objects(column)) is not None:
+            cells = {**cells, name: found}
+            first = next(filter(None, found), "")
+            notes.append(f"Labels in {name} are the names in its objects, such as {first!r:.60}.")
+    return cells, notes
 
 
 def label_columns(labels: npt.NDArray[Any]) -> dict[str, Sequence[Any]]:
@@ -272,6 +285,10 @@ def _labels_of(cell: Any) -> set[str]:
     if isinstance(cell, str) and "|" not in cell and is_list(cell):
         cell = _listed(cell)
     parts = cell.split("|") if isinstance(cell, str) else cell if isinstance(cell, _LISTS) else [cell]
+    if odd := [part for part in parts if isinstance(part, dict)]:
+        raise DataError(
+            f"labels must be text or numbers, but {odd[0]!r:.200} was given: choose another target"
+        )
     return {str(part).strip() for part in parts} - {""}
 
 

@@ -58,7 +58,7 @@ class DatasetSource(Source):
         self._dataset = dataset
         self.name = type(dataset).__name__
         n = _length(dataset)
-        first, label = pair_of(dataset[0])
+        first, label = _first_pair(dataset)
         found = read_dataset_labels(dataset, label) if columns is None else DatasetLabels(columns)
         labels = read_labels(found.columns, task=task)
         if not labels.kept.all():
@@ -142,12 +142,24 @@ def open_dataset(data: Any, options: ReadOptions) -> Source:
 def is_dataset(data: Any) -> bool:
     """Return whether it has a length and items by number, as torch's map-style Datasets, and is not Python's own."""
     plain = isinstance(data, (str, bytes, list, tuple, dict, set, np.ndarray)) or hasattr(data, "detach")
-    return not plain and hasattr(data, "__len__") and hasattr(data, "__getitem__")
+    column = hasattr(data, "iloc") and not hasattr(data, "columns")
+    return not plain and not column and hasattr(data, "__len__") and hasattr(data, "__getitem__")
 
 
 def is_loader(data: Any) -> bool:
     """Return whether it is a torch DataLoader, which gives batches of a Dataset."""
     return hasattr(data, "dataset") and hasattr(data, "batch_size") and hasattr(data, "collate_fn")
+
+
+def _first_pair(dataset: Any) -> tuple[Any, Any]:
+    try:
+        first = dataset[0]
+    except Exception as error:  # somebody else's code
+        raise DataError(
+            f"the first item of a Dataset must be readable, but {type(dataset).__name__} raised "
+            f"{type(error).__name__}: {str(error):.200}"
+        ) from error
+    return pair_of(first)
 
 
 def _length(dataset: Any) -> int:
@@ -188,6 +200,9 @@ def _pixels(image: Any) -> npt.NDArray[Any]:
     """Return the pixels (H, W) or (H, W, C), uint8 or with more bits."""
     if isinstance(image, Image.Image):
         plain = image.mode in ("L", "RGB", "RGBA") or is_deep_mode(image.mode)
-        return np.asarray(image if plain else image.convert("RGB"))
+        try:
+            return np.asarray(image if plain else image.convert("RGB"))
+        except (OSError, ValueError, SyntaxError) as error:  # closed, or damaged
+            raise DataError(f"an image in memory cannot be read ({error}): open its file anew") from error
     pixels = values_of(image)
     return pixels[:, :, 0] if pixels.shape[2] == 1 else pixels

@@ -17,7 +17,7 @@ from PIL import Image
 
 from automl.data.pixels import open_header, quiet_pillow
 from automl.data.readers import FolderReader
-from automl.data.sources.arrays import to_images
+from automl.data.sources.arrays import tensor_values, to_images
 from automl.data.sources.dataset_labels import image_in
 from automl.data.sources.files.base import Files, FolderFiles, LooseFiles
 from automl.data.sources.files.layout import IMAGE_SUFFIXES, is_hidden, printable
@@ -32,7 +32,8 @@ from automl.records import DatasetInfo
 
 # Pixels in a row of an image; the last of three dimensions must be meant as channels if it is smaller.
 _NARROWEST = 8
-_ADDRESS = re.compile(r"(https?|s3|gs|ftp):/", re.IGNORECASE)  # a path has one of the two strokes
+_BASE64 = re.compile(r"(data:[\w/+.-]+;base64,)?[A-Za-z0-9+/\s]{300,}=*$")
+_ADDRESS = re.compile(r"(https?|s3|gs|ftp|file):/", re.IGNORECASE)  # a path has one of the two strokes
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,11 @@ def images_of(data: Any, info: DatasetInfo, *, image_column: str | None = None) 
 
 
 def _at_path(path: Path, image_column: str | None, *, named: bool = True) -> Iterator[NamedImage]:
+    if (encoded := _BASE64.match(str(path))) is not None:
+        raise DataError(
+            f"images must be paths or bytes, but a text of {len(str(path)):,} characters of base64 was given: decode "
+            "it with base64.b64decode" + (", without what is before the comma" if encoded[1] else "")
+        )
     if str(path) == "." and not named:
         raise DataError("images must have a name, but an empty one was given: name a file or a folder")
     try:
@@ -149,7 +155,7 @@ def _in_table(frame: Any, files: Files, where: str, image_column: str | None) ->
 
 
 def _in_array(data: Any, info: DatasetInfo) -> Iterator[NamedImage]:
-    array = data.detach().cpu().numpy() if hasattr(data, "detach") else data
+    array = tensor_values(data) if hasattr(data, "detach") else data
     if array.dtype.kind not in "buif":
         yield from _several(array.reshape(-1).tolist(), info)
         return

@@ -137,3 +137,16 @@ def test_whole_numbers_of_more_bits_share_one_range() -> None:
     assert ArraySource(_PIXELS.astype(np.int64) * 3, _LABELS).pixel_range == (0, 1023)
     with pytest.raises(DataError, match="do not fit the range 0 to 1"):
         next(to_images(_PIXELS.astype(np.float32), (0.0, 1.0)))
+
+
+def test_tensors_of_types_that_numpy_lacks_are_read() -> None:
+    pixels = torch.rand(4, 3, 8, 8)
+    found = ArraySource(pixels.bfloat16(), torch.tensor([0, 1, 0, 1]).to_sparse(), task="auto")
+    assert np.abs(np.asarray(found.load(0)) / 255 - pixels[0].permute(1, 2, 0).numpy()).max() < 0.01
+    assert found.targets.tolist() == [0, 1, 0, 1]
+
+
+def test_masked_images_are_refused() -> None:
+    images = np.ma.masked_greater(np.arange(4 * 64, dtype=np.uint8).reshape(4, 8, 8), 100)
+    with pytest.raises(DataError, match="some are masked: fill them"):
+        ArraySource(images, [0, 1, 0, 1], task="auto")

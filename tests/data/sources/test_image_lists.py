@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 
 from automl.data.sources import open_source
 from automl.errors import DataError
@@ -129,3 +130,19 @@ def test_groups_without_a_value_are_none_and_other_spellings_are_told(kind: str)
     source = open_source((data, labels, ["P1", "p1 ", "NA", "p2"]))
     assert source.groups == ["P1", "P1", "", "p2"]
     assert "'P1' and 'p1' in groups are one group, as are others that differ in this way." in source.notes
+
+
+def test_image_that_was_closed_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    random_image(0).save(tmp_path / "1.png")
+    image = Image.open(tmp_path / "1.png")
+    image.load()
+    image.close()
+    with pytest.raises(DataError, match="an image in memory cannot be read .*open its file anew"):
+        open_source(([image, image], ["a", "b"]))
+
+
+def test_column_alone_is_no_data() -> None:
+    with pytest.raises(
+        DataError, match=r"images and labels, fit\(images, labels\), not one column \(Series\)"
+    ):
+        open_source(pd.Series(["a", "b"], index=["1.png", "2.png"]))

@@ -308,3 +308,25 @@ def test_classes_of_which_hardly_any_repeats_are_told() -> None:
     notes = read_labels({"date": days}, task="auto").notes
     assert "with 20 classes in 30 rows (is it the right column?)" in notes[0]
     assert read_labels({"date": days * 2}, task="auto").notes == ()
+
+
+@pytest.mark.parametrize(
+    ("cells", "targets"),
+    [
+        ([{"label": "cat", "coordinates": {"x": 1}}, {"label": "dog", "coordinates": {"x": 2}}], [0, 1]),
+        ([[{"label": "cat", "x": 1}, {"label": "cat", "x": 2}], [{"label": "dog", "x": 3}]], [0, 1]),
+        (['{"choices": ["cat"]}', '{"choices": ["dog"]}'], [0, 1]),
+        (['[{"name": "cat", "id": 1}]', '[{"name": "dog", "id": 2}]'], [0, 1]),
+        ([[{"label": "cat"}, {"label": "dog"}], [{"label": "dog"}]], [[1, 1], [0, 1]]),
+    ],
+)
+def test_labels_in_objects_are_their_names_and_told(cells: list[Any], targets: list[Any]) -> None:
+    found = read_labels({"label": cells}, task="auto")
+    assert (found.classes, found.targets.tolist()) == (("cat", "dog"), targets)
+    assert any(note.startswith("Labels in label are the names in its objects") for note in found.notes)
+
+
+def test_objects_without_names_are_refused_as_labels() -> None:
+    for task in ("auto", "multilabel"):
+        with pytest.raises(DataError, match="labels must be text or .*numbers, but {'x': 1} was given"):
+            read_labels({"label": [[{"x": 1}] if task == "multilabel" else {"x": 1}, "cat"]}, task=task)

@@ -139,3 +139,17 @@ def test_items_share_one_range_of_their_pixels(kind: str) -> None:
 def test_normalized_items_are_refused() -> None:
     with pytest.raises(DataError, match=r"they lie in -1\.\.1: leave out their normalization"):
         open_source(_Items((torch.full((3, 4, 4), -1.0), 0), (torch.ones(3, 4, 4), 1)))
+
+
+def test_dataset_whose_first_item_raises_is_refused() -> None:
+    class Broken(Dataset[Any]):
+        def __len__(self) -> int:
+            return 3
+
+        def __getitem__(self, i: int) -> Any:
+            raise KeyError("gone")
+
+    with pytest.raises(
+        DataError, match="first item of a Dataset must be readable, but Broken raised KeyError"
+    ):
+        open_source(Broken())

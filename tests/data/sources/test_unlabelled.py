@@ -160,3 +160,12 @@ def test_empty_name_is_not_the_current_folder(make_rows: MakeRows) -> None:
     _, info = make_rows(size=16, channels=3)
     with pytest.raises(DataError, match="images must have a name"):
         list(images_of("", info))
+
+
+@pytest.mark.parametrize("before", ["", "data:image/png;base64,"])
+def test_text_of_base64_is_refused_without_repeating_it(colour: DatasetInfo, before: str) -> None:
+    with pytest.raises(
+        DataError, match="a text of [0-9,]+ characters of base64 was given: decode it"
+    ) as raised:
+        list(images_of(before + "iVBORw0KGgo/" * 400 + "==", colour))
+    assert len(str(raised.value)) < 250

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import posixpath
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -44,6 +45,10 @@ from automl.records import ReadOptions
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+_ELSEWHERE = re.compile(r"data:|(?:https?|s3|gs|ftp)://", re.IGNORECASE)
+_LONG = 100  # characters of a cell that a message shows
 
 
 class ManifestSource(Source):
@@ -223,6 +228,16 @@ def _require_any(files: Files, cells: Sequence[str | bytes], table: Table, looku
     if not paths or len(paths) < len(cells) or any(files.has(path) for path in paths):
         return
     first = str(table.frame[table.image].iloc[0])
+    if (kind := _ELSEWHERE.match(first)) is not None:
+        what = (
+            "are the images themselves"
+            if kind[0].lower() == "data:"
+            else "are addresses, and nothing is downloaded"
+        )
+        raise DataError(
+            f"the column {table.image!r} of {table.where!r} must name files, but its cells {what} (the first is "
+            f"{first[:_LONG]!r}): save the images in {files.where!r}, and name these files"
+        )
     several = lookup.places(first)
     if len(several) > 1:
         hint = f"it may be {several[0]!r} or {several[1]!r}: add the folder and the extension to the cells"

@@ -362,3 +362,35 @@ def test_pipes_and_devices_are_no_images(root: Path) -> None:
 def test_table_of_deep_lists_is_refused(root: Path) -> None:
     with pytest.raises(DataError, match="must be a readable table"):
         open_source(_write(root / "x.jsonl", "[" * 100_000 + "\n"))
+
+
+@pytest.mark.parametrize(
+    ("name", "cell"),
+    [
+        ("\u00e9{}.png", "e\u0301{}.png"),
+        ("e\u0301{}.png", "\u00e9{}.png"),
+        ("{}1.png", "{}1.0"),
+        ("a b{}.png", "a%20b{}.png"),
+    ],
+)
+def test_files_are_found_by_other_spellings_of_their_names(tmp_path: Path, name: str, cell: str) -> None:
+    for k in range(1, 4):
+        random_image(k).save(tmp_path / name.format(k))
+    table = "id,label\n" + "".join(f"{cell.format(k)},{'ab'[k % 2]}\n" for k in range(1, 4))
+    source = open_source(_write(tmp_path / "x.csv", table))
+    assert list(source.files) == [name.format(k) for k in range(1, 4)]
+    assert any("3 files of the table found" in note for note in source.notes)
+
+
+@pytest.mark.parametrize(
+    ("cell", "said"),
+    [
+        ("https://x.org/{}.png?token=abc", "are addresses, and nothing is downloaded"),
+        ("data:image/png;base64," + "iVBORw0KGgo/" * 400 + "{}", "are the images themselves"),
+    ],
+)
+def test_cells_that_are_addresses_or_images_are_told_in_short(tmp_path: Path, cell: str, said: str) -> None:
+    table = "image,label\n" + "".join(f"{cell.format(k)},{'ab'[k % 2]}\n" for k in range(4))
+    with pytest.raises(DataError, match=f"must name files, but its cells {said}") as raised:
+        open_source(_write(tmp_path / "x.csv", table.replace(",iV", ";iV")))
+    assert len(str(raised.value)) < 500

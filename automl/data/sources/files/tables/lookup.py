@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import posixpath
 import re
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
+from urllib.parse import unquote
 
 from automl.data.sources.base import counted
 from automl.data.sources.files.base import Files, LooseFiles
@@ -33,8 +35,17 @@ class Lookup:
 
         It lies beside the table, in images/ or in the folder of its part there (train/ for train.txt), or, if the cell
         names no folder, in any folder below. The extension may be missing, and so may zeros before a number. Letter
-        case and the first folders of the cell may differ.
+        case, the form of accents and the first folders of the cell may differ. It may be written as 7.0, or with %20.
         """
+        path = self._find(cell)
+        for other in _respelled(cell) if path is None else ():
+            path = self._find(other)
+            if path is not None:
+                self._found["without .0 after a number, or by the name behind %20 and the like"] += 1
+                break
+        return path
+
+    def _find(self, cell: str) -> str | None:
         direct = self._direct(cell)
         if direct is not None:
             return direct
@@ -54,7 +65,7 @@ class Lookup:
         if "/" not in cell and folder:
             self._found[f"in {folder}/"] += 1
         if not exact:
-            self._found["by other letter case, or with zeros before the number"] += 1
+            self._found["by other letter case or form of accents, or with zeros before the number"] += 1
         elif not cell.endswith(posixpath.splitext(path)[1]):
             self._found[f"with the extension {posixpath.splitext(path)[1]}"] += 1
         return path
@@ -112,7 +123,7 @@ class Lookup:
                 continue
             inner = path.removeprefix(start)
             name = posixpath.basename(inner)
-            for key in {posixpath.splitext(inner)[0], name, posixpath.splitext(name)[0]}:
+            for key in {inner, posixpath.splitext(inner)[0], name, posixpath.splitext(name)[0]}:
                 found[key].append(path)
         return dict(found)
 
@@ -148,8 +159,14 @@ def part_in_name(path: str) -> str:
 
 
 def _loose(name: str) -> str:
-    folded = name.casefold()
+    folded = unicodedata.normalize("NFC", name).casefold()
     return (folded.lstrip("0") or "0") if folded.isdecimal() else folded
+
+
+def _respelled(cell: str) -> list[str]:
+    """Return other spellings of a cell: a number of pandas without .0, the name in an address."""
+    found = [cell[:-2]] if re.fullmatch(r"\d+\.0", cell) else []
+    return [*found, plain] if "%" in cell and (plain := unquote(cell)) != cell else found
 
 
 def _listing(folder: Path) -> list[Path]:
