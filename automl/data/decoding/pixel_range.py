@@ -29,6 +29,7 @@ _SPIKE, _AWAY, _MANY = 0.001, 2.0, 16
 _NO_PIXEL = 1e30  # beyond: -3.4e38 and the like, which GIS programs write
 _MOST_VALUES, _MOST_OF_ALL = 2**16, 2**20  # of one image, and of all that decide on the range
 _SAME, _NOTHING = 1e-9, 1e-30  # differences that float32 pixels do not have: of the values, and of any
+_BRIGHT, _DIFFER = 0.5, 0.05  # of the largest of fractions of white, and of their standard deviation
 _TOLD = 0.0005  # of the pixels outside of the range, from which it is told
 
 
@@ -143,7 +144,7 @@ def require_fitting(values: npt.NDArray[Any], pixel_range: PixelRange) -> None:
     """Raise DataError for pixels that are clearly in other units than those of the data set.
 
     Of these, half or more lie further outside of the range than it is wide. One value does not count if there are
-    others: it may mean that nothing was measured.
+    others: it may mean that nothing was measured. Fractions of white (0..1) do not fit amounts (0..255 or 0..4095).
     """
     if not is_deep(values) or not values.size:
         return
@@ -156,6 +157,11 @@ def require_fitting(values: npt.NDArray[Any], pixel_range: PixelRange) -> None:
     plain = _finite(finite, pixel_range)
     low, high = (float(value) for value in np.percentile(plain, (1, 99)))
     far = (plain < 2 * black - white) | (plain > 2 * white - black)
+    if _is_share(finite) and black == 0 and white in _WHOLE:
+        raise DataError(
+            f"pixels from {low:.2g} to {high:.2g} do not fit the range {black:g} to {white:g} of the data set: "
+            f"multiply them by {white:g} if 1 is white"
+        )
     if 2 * far.sum() < len(plain):
         return
     most = int(np.unique(plain[far], return_counts=True)[1].max(initial=0))
@@ -164,6 +170,13 @@ def require_fitting(values: npt.NDArray[Any], pixel_range: PixelRange) -> None:
         raise DataError(
             f"pixels from {low:g} to {high:g} do not fit the range {black:g} to {white:g} of the data set"
         )
+
+
+def _is_share(values: npt.NDArray[Any]) -> bool:
+    """Return whether these are fractions of white, floats in 0..1 that differ: among amounts all would be black."""
+    if values.dtype.kind != "f" or values.min() < 0 or values.max() > 1:
+        return False
+    return float(values.max()) > _BRIGHT and float(values.std()) > _DIFFER and bool((values % 1 > 0).any())
 
 
 def _finite(values: npt.NDArray[Any], pixel_range: PixelRange) -> npt.NDArray[np.float64]:

@@ -56,6 +56,8 @@ def named_by_objects(column: Sequence[Any]) -> list[Any] | None:
     {"label": "cat", "coordinates": ...} is cat, and a list of such objects the list of its names; so are objects as
     JSON in a text. They are one label in each cell if no cell has several. Objects without a name stay as they are.
     """
+    if not any(isinstance(cell, (dict, list)) or (isinstance(cell, str) and "{" in cell) for cell in column):
+        return None
     found = [_names_in(cell) for cell in column]
     if not any(changed for changed, _ in found):
         return None

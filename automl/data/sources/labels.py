@@ -16,7 +16,7 @@ from automl.data.sources.base import Targets, counted
 from automl.data.sources.cells import MISSING, named_by_objects, number, plain
 from automl.data.sources.numbers.amount_targets import amount_targets
 from automl.data.sources.numbers.amounts import MOST_CLASSES, amounts_in, codes, is_list, read_amounts
-from automl.data.sources.numbers.placeholders import from_signs, is_signs, placeholder_notes
+from automl.data.sources.numbers.placeholders import from_signs, is_signs, minus_one_notes, placeholder_notes
 from automl.errors import DataError
 from automl.records import LabelType, Task
 from automl.terminal.printable import short
@@ -26,6 +26,7 @@ _LISTS = (list, tuple, set, frozenset)
 _WHOLE = re.compile(r"0|-?[1-9]\d{0,17}", re.ASCII)
 _WHOLE_FRACTION = re.compile(r"\+?(-?\d+)(?:\.0*)?")  # 1, 1.0 or +1
 _VECTOR = "output "  # the name of a column without a name, before its number
+_FEWEST_WORDS = 3  # that combine in labels of several words
 _LONGEST_LIST, _MOST_TARGETS = 10_000, 2**28  # characters of a list in a cell; numbers in all targets
 
 
@@ -313,7 +314,7 @@ def _notes(
     why = _why(task, cells) if asked == "auto" else ""
     if why:
         notes.append(f"Task: {task} of {_names(cells)}, {why}; --task (in Python task) chooses another.")
-    notes += placeholder_notes(cells) if task == "regression" else ()
+    notes += placeholder_notes(cells) if task == "regression" else minus_one_notes(cells, task)
     empty = sum(1 for cell in next(iter(cells.values())) if cell is None)
     if task == "multilabel" and len(cells) == 1 and empty:
         notes.append(f"{counted(empty, 'row')} without a label kept: no label applies to them.")
@@ -359,7 +360,14 @@ def _joined(cells: Iterable[Any]) -> str:
         )
         if found:
             return found
-    return ""
+    words = {text: set(text.split()) for text in texts}
+    uses = Counter(word for of in words.values() for word in of)
+    again = all(uses[word] > 1 for of in words.values() if len(of) > 1 for word in of)
+    return (
+        max(words, key=lambda text: len(words[text]))
+        if again and _FEWEST_WORDS <= len(uses) < len(words)
+        else ""
+    )
 
 
 def _label_type(cells: Mapping[str, list[Any]]) -> LabelType:

@@ -244,3 +244,16 @@ def test_any_pixels_have_a_range_or_none() -> None:
                 assert to_eight_bits(pixels, found).dtype == np.uint8
             except DataError as error:
                 assert "do not fit" in str(error) or "no pixel" in str(error)
+
+
+@pytest.mark.parametrize("white", [255.0, 4095.0, 65535.0])
+def test_fractions_of_white_do_not_fit_amounts(white: float) -> None:
+    shares = np.random.default_rng(0).random((16, 16)).astype(np.float32)
+    with pytest.raises(
+        DataError, match=f"do not fit the range 0 to {white:g} .*multiply them by {white:g} if 1 is"
+    ):
+        to_eight_bits(shares, (0.0, white))
+    # Dark amounts, and those of another range, are what they are.
+    assert to_eight_bits((shares * 0.2).astype(np.float32), (0.0, white)).max() <= 1
+    assert to_eight_bits(np.round(shares), (0.0, white)).max() <= 1
+    assert to_eight_bits(shares, (0.0, 1.0)).max() > 250

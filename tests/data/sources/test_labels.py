@@ -330,3 +330,11 @@ def test_objects_without_names_are_refused_as_labels() -> None:
     for task in ("auto", "multilabel"):
         with pytest.raises(DataError, match="labels must be text or .*numbers, but {'x': 1} was given"):
             read_labels({"label": [[{"x": 1}] if task == "multilabel" else {"x": 1}, "cat"]}, task=task)
+
+
+def test_words_that_combine_in_many_labels_are_told() -> None:
+    tags = ["haze primary", "clear primary", "clear water", "haze water", "clear primary water"]
+    [note] = read_labels({"tags": tags * 3}, task="auto").notes
+    assert "in which 'clear primary water' is one class: if it means several labels, write |" in note
+    for names in (["polar bear", "brown bear", "owl", "snow owl"], ["a b", "c d", "e f", "g"]):
+        assert read_labels({"kind": names * 3}, task="auto").notes == ()

@@ -20,6 +20,31 @@ IMAGE_SUFFIXES = frozenset(
 )
 # macOS, Synology, Windows.
 _OF_SYSTEMS = frozenset(("__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found"))
+_AS_IMAGES = "save them as PNG, with 16 bits where there are more than 8"
+# What people have in place of images, and what to do.
+_OTHER_KINDS = {
+    (".dcm", ".dicom", ".ima"): ("DICOM files", _AS_IMAGES),
+    (".nii", ".nii.gz", ".mha", ".mhd", ".nrrd"): ("volumes", "save slices of them as images"),
+    (".svs", ".ndpi", ".mrxs", ".czi", ".lif", ".nd2"): (
+        "slides and stacks of microscopes",
+        "save tiles as images",
+    ),
+    (".cr2", ".cr3", ".nef", ".arw", ".dng", ".raf", ".rw2", ".orf"): ("raw photos", "save them as JPEG"),
+    (".mp4", ".avi", ".mov", ".mkv", ".webm", ".mpg"): ("videos", "save frames of them as images"),
+    (".svg", ".pdf", ".eps", ".ai"): ("drawings", "save them as PNG"),
+    (".npy", ".npz", ".mat", ".h5", ".hdf5", ".pkl", ".pt"): (
+        "arrays",
+        "load them in Python, automl.fit(images, labels)",
+    ),
+    (".tfrecord", ".mdb", ".lmdb", ".rec", ".beton"): (
+        "records of other libraries",
+        "save their images as files",
+    ),
+    (".zip", ".tar", ".tar.gz", ".tgz", ".rar", ".7z"): (
+        "archives in a folder",
+        "unpack them, or give one alone",
+    ),
+}
 _NAMED = 3  # files without the extension of an image that a note names
 
 
@@ -64,6 +89,7 @@ def read_layout(paths: Sequence[str], *, where: str) -> Layout:
         raise DataError(
             "the data must be a folder of class folders with images, but no image file was found in "
             f"{where!r}{seen}: put each class into a folder of its own (CLASS/NAME.jpg), as JPEG or PNG"
+            f"{_other_kind(found.named)}"
         )
     masks = masks_among([paths[i] for i in found.kept])
     unmasked = [k for k, i in enumerate(found.kept) if paths[i] not in masks] if masks else slice(None)
@@ -97,6 +123,18 @@ def read_layout(paths: Sequence[str], *, where: str) -> Layout:
         splits=[split_of[k] for k in folders[kept].tolist()],
         notes=(*roles.notes, *mask_note(masks), *notes_on(found, len(folders) - len(kept))),
     )
+
+
+def _other_kind(names: Sequence[str]) -> str:
+    """Return a clause on what the first files are, if images can be made of these; else ""."""
+    for path in names:
+        name = path.rpartition("/")[2].lower()
+        if "." not in name:
+            return "; files without an extension are not read: name images .jpg, .png or the like"
+        for endings, (kind, what) in _OTHER_KINDS.items():
+            if name.endswith(endings):
+                return f"; {kind} are not read: {what}"
+    return ""
 
 
 def is_hidden(name: str) -> bool:

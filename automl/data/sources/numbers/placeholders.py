@@ -50,6 +50,23 @@ def _outlier_notes(name: str, values: list[float]) -> list[str]:
     ]
 
 
+def minus_one_notes(cells: Mapping[str, list[Any]], task: str) -> list[str]:
+    """Return a note on -1 beside the numbers of classes from 0 on: it often stands for images without a label."""
+    notes = []
+    for name, column in cells.items() if task == "classification" and len(cells) == 1 else ():
+        found = {number(cell) for cell in column if cell is not None}
+        if (
+            _NO in found
+            and 0.0 in found
+            and min(value if value is not None else _NO for value in found) == _NO
+        ):
+            n = sum(1 for cell in column if cell is not None and number(cell) == _NO)
+            notes.append(
+                f"-1 in {name} ({counted(n, 'row')}) is a class: if it means that there is no label, empty these cells."
+            )
+    return notes
+
+
 def from_signs(cells: Cells, task: str) -> tuple[Cells, list[str]]:
     """Return several columns of -1, 0, 1 and empty cells as columns of 0 and 1, and notes; anything else as it is.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from automl.data.sources.files.layout import read_layout
+from automl.errors import DataError
 
 _TWO = ("a", "b")
 
@@ -100,3 +101,72 @@ def test_classes_called_like_masks_are_told() -> None:
     assert notes == (
         "Taken for classes, though the names may mean masks or labels of other images: ground truth.",
     )
+
+
+def _paths(*folders: str) -> list[str]:
+    return [f"{folder}/{k}.jpg" for folder in folders for k in range(2)]
+
+
+@pytest.mark.parametrize("again", ["cells", "cells/cells", "cells/images"])
+def test_folder_that_holds_the_classes_beside_it_again_is_left_out_and_told(again: str) -> None:
+    layout = read_layout(_paths("sick", "well", f"{again}/sick", f"{again}/well"), where="x")
+    assert (layout.classes, len(layout.kept)) == (("sick", "well"), 4)
+    assert layout.notes[0].startswith(
+        "Left out, as the folders beside it are in it again: cells; to use its images"
+    )
+
+
+@pytest.mark.parametrize(("name", "part"), [("val", "val"), ("Testing", "holdout")])
+def test_part_inside_of_the_training_images_is_that_part_and_told(name: str, part: str) -> None:
+    folders = ("train/a", "train/b", f"train/{name}/a", f"train/{name}/b")
+    layout = read_layout(_paths(*folders), where="x")
+    assert layout.classes == ("a", "b")
+    assert layout.splits == ["train"] * 4 + [part] * 4
+    assert layout.notes[0] == (
+        f"Taken for parts of a split, as they hold the class folders beside them: train/{name}."
+    )
+
+
+def test_folders_deep_inside_of_single_ones_in_classes_are_told() -> None:
+    folders = (
+        "small/small/train/bad",
+        "small/small/train/ok",
+        "small/small/test/ok",
+        "big/big/bad",
+        "big/big/ok",
+    )
+    layout = read_layout(_paths(*folders), where="x")
+    assert layout.notes == (
+        "Folders inside of class folders are not told apart: big/big/bad, big/big/ok, small/small/test, "
+        "small/small/train.",
+    )
+
+
+def test_classes_with_names_of_what_is_put_aside_are_told() -> None:
+    layout = read_layout(_paths("cat", "dog", "New folder", "_old"), where="x")
+    assert layout.notes == (
+        "Taken for classes, though the names may mean images of no class: New folder, _old.",
+    )
+
+
+@pytest.mark.parametrize("name", ["1_superpixels.png", "mask_1.png", "1_overlay.jpg", "1_annotated.jpg"])
+def test_what_was_drawn_from_an_image_beside_it_is_left_out(name: str) -> None:
+    layout = read_layout(["a/1.jpg", f"a/{name}", "b/2.jpg", "b/mask_3.png"], where="x")
+    assert layout.kept.tolist() == [0, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("1.dcm", "DICOM files are not read: save them as PNG"),
+        ("1.nii.gz", "volumes are not read: save slices"),
+        ("1.CR2", "raw photos are not read: save them as JPEG"),
+        ("1.mp4", "videos are not read: save frames"),
+        ("1.npy", "arrays are not read: load them in Python"),
+        ("IM0001", "files without an extension are not read: name images .jpg"),
+        ("a.zip", "archives in a folder are not read: unpack them"),
+    ],
+)
+def test_files_of_other_kinds_in_place_of_images_are_named_with_what_to_do(name: str, said: str) -> None:
+    with pytest.raises(DataError, match=f"no image file was found .*; {said}"):
+        read_layout([f"a/{name}", f"b/{name}"], where="x")

@@ -84,3 +84,12 @@ def test_number_a_thousand_times_as_far_as_the_others_is_told(cell: float, told:
     notes = read_labels({"y": [*column, cell]}, task="regression").notes
     said = f"{cell:g} in y (1 row of this kind) lies far from the others (20.5 to 96.5)"
     assert any(note.startswith(said) for note in notes) == told
+
+
+def test_minus_one_beside_numbers_of_classes_is_a_class_and_told() -> None:
+    found = read_labels({"label": [0, 1, -1, -1] * 5}, task="auto")
+    assert found.classes == ("-1", "0", "1")
+    assert found.notes == (
+        "-1 in label (10 rows) is a class: if it means that there is no label, empty these cells.",
+    )
+    assert read_labels({"label": [-1, 1] * 5}, task="auto").notes == ()

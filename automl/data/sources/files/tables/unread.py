@@ -30,6 +30,7 @@ OTHER_FILES = {
 }
 # Files beside images that may hold their labels.
 _SHEETS = (".xlsx", ".xls", ".ods", ".numbers", ".mat", ".pkl", ".npy")
+_PACKED = (".csv.gz", ".tsv.gz", ".json.gz", ".jsonl.gz", ".txt.gz", ".csv.bz2", ".csv.xz")
 # Words in names of files that are tables of images if their content is one; there are many other text and JSON files.
 _NAMES_OF_TABLES = """
 label labels annotation annotations list lists metadata meta coco instances gt truth groundtruth targets attr
@@ -58,7 +59,7 @@ def unread_beside(files: Files, around: str, *, sheets: bool) -> tuple[str, ...]
     said: dict[str, list[str]] = {}
     for path in paths:
         suffix = posixpath.splitext(path)[1].lower()
-        if suffix in _SHEETS:
+        if suffix in _SHEETS or path.lower().endswith(_PACKED):
             said.setdefault(OTHER_FILES[suffix], []).append(path)
     named = [] if sheets else [path for path in paths if _is_named_like_table(path)]
     for path in named if len(named) <= _MOST_BY_CONTENT else ():

@@ -39,3 +39,12 @@ def test_sheet_beside_class_folders_is_only_ignored(tmp_path: Path) -> None:
     source = open_source(tmp_path)
     assert source.classes == ("a", "b")
     assert any("ignored: labels.xlsx" in note for note in source.notes)
+
+
+def test_packed_table_beside_images_is_named(tmp_path: Path) -> None:
+    images_at(tmp_path, ["1.png", "2.png"])
+    (tmp_path / "labels.csv.gz").write_bytes(b"\x1f\x8b")
+    with pytest.raises(
+        DataError, match="labels.csv.gz beside them cannot be read as a table of labels: unpack it"
+    ):
+        open_source(tmp_path)
