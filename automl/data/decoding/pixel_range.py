@@ -30,6 +30,7 @@ _NO_PIXEL = 1e30  # beyond: -3.4e38 and the like, which GIS programs write
 _MOST_VALUES, _MOST_OF_ALL = 2**16, 2**20  # of one image, and of all that decide on the range
 _SAME, _NOTHING = 1e-9, 1e-30  # differences that float32 pixels do not have: of the values, and of any
 _BRIGHT, _DIFFER = 0.5, 0.05  # of the largest of fractions of white, and of their standard deviation
+_NORMALIZED = 10.0  # no pixels exceed it after their mean was subtracted, in standard deviations
 _TOLD = 0.0005  # of the pixels outside of the range, from which it is told
 
 
@@ -158,9 +159,9 @@ def require_fitting(values: npt.NDArray[Any], pixel_range: PixelRange) -> None:
     low, high = (float(value) for value in np.percentile(plain, (1, 99)))
     far = (plain < 2 * black - white) | (plain > 2 * white - black)
     if _is_share(finite) and black == 0 and white in _WHOLE:
+        do = "undo their normalization" if finite.min() < 0 else f"multiply them by {white:g} if 1 is white"
         raise DataError(
-            f"pixels from {low:.2g} to {high:.2g} do not fit the range {black:g} to {white:g} of the data set: "
-            f"multiply them by {white:g} if 1 is white"
+            f"pixels from {low:.2g} to {high:.2g} do not fit the range {black:g} to {white:g} of the data set: {do}"
         )
     if 2 * far.sum() < len(plain):
         return
@@ -173,8 +174,10 @@ def require_fitting(values: npt.NDArray[Any], pixel_range: PixelRange) -> None:
 
 
 def _is_share(values: npt.NDArray[Any]) -> bool:
-    """Return whether these are fractions of white, floats in 0..1 that differ: among amounts all would be black."""
-    if values.dtype.kind != "f" or values.min() < 0 or values.max() > 1:
+    """Return whether these are floats in 0..1 that differ, or normalized ones: among amounts all would be black."""
+    if values.dtype.kind != "f" or values.max() > (1 if values.min() >= 0 else _NORMALIZED):
+        return False
+    if values.min() < -_NORMALIZED:
         return False
     return float(values.max()) > _BRIGHT and float(values.std()) > _DIFFER and bool((values % 1 > 0).any())
 

@@ -257,3 +257,9 @@ def test_fractions_of_white_do_not_fit_amounts(white: float) -> None:
     assert to_eight_bits((shares * 0.2).astype(np.float32), (0.0, white)).max() <= 1
     assert to_eight_bits(np.round(shares), (0.0, white)).max() <= 1
     assert to_eight_bits(shares, (0.0, 1.0)).max() > 250
+
+
+def test_normalized_pixels_do_not_fit_amounts() -> None:
+    pixels = np.random.default_rng(0).normal(size=(16, 16)).astype(np.float32)
+    with pytest.raises(DataError, match="do not fit the range 0 to 4095 .*undo their normalization"):
+        to_eight_bits(pixels, (0.0, 4095.0))

@@ -165,11 +165,17 @@ def _classes_in_the_names(inner: Sequence[Folder], tops: dict[str, _Top], splits
     """Return the roles of train_cat/, test_cat/, train_dog/ and test_dog/.
 
     A name means a part and a class if two classes or more are in the training images and in another part. Otherwise it
-    is a class (train_station/ beside train_track/). Raises DataError for classes of a part that differ in signs alone.
+    is a class (train_station/ beside train_track/). Raises DataError for classes of a part that differ in signs alone,
+    and for parts of one thing, such as box_train/ and box_test/.
     """
     parts_of: dict[str, set[str]] = defaultdict(set)
     for name, split in splits.items():
         parts_of[class_in(name)].add(split)
+    if len(parts_of) == 1 and len(next(iter(parts_of.values()))) > 1:
+        raise DataError(
+            f"the folders {listed(sorted(splits))} must hold class folders to be parts of a split, but hold images: "
+            "give the table of their labels, or move the images into class folders"
+        )
     if sum(TRAIN in parts and len(parts) > 1 for parts in parts_of.values()) < 2:
         found = _classes_at_the_top(inner, tops)
         return Roles(found.meanings, (f"Taken for classes: {listed(sorted(splits))}.",))

@@ -170,3 +170,14 @@ def test_what_was_drawn_from_an_image_beside_it_is_left_out(name: str) -> None:
 def test_files_of_other_kinds_in_place_of_images_are_named_with_what_to_do(name: str, said: str) -> None:
     with pytest.raises(DataError, match=f"no image file was found .*; {said}"):
         read_layout([f"a/{name}", f"b/{name}"], where="x")
+
+
+def test_parts_of_one_thing_without_class_folders_are_no_classes() -> None:
+    with pytest.raises(
+        DataError, match="box_test, box_train must hold class folders to be parts of a split, but"
+    ):
+        read_layout(_paths("box_train", "box_test"), where="x")
+    assert read_layout(_paths("train_station", "train_track"), where="x").classes == (
+        "train_station",
+        "train_track",
+    )
