@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from automl.data.decoding.pixel_range import require_amounts
 from automl.data.pixels import load_pixels
 from automl.data.sources.unlabelled import NamedImage, images_of
 from automl.errors import AutomlError, ConfigError, DataError, ModelError, reason_of
@@ -323,7 +324,10 @@ class Predictor:
 def named_pixels(image: NamedImage, info: DatasetInfo) -> np.ndarray:
     """Return `load_pixels` of an image. Raises DataError ("NAME: reason")."""
     try:
-        return load_pixels(image.load(), info)
+        opened = image.load()
+        if opened.mode == "F":
+            require_amounts(np.asarray(opened), info.pixel_range)
+        return load_pixels(opened, info)
     except DataError as error:
         raise DataError(f"{image.name}: {error}") from error
 

@@ -145,7 +145,7 @@ def require_fitting(values: npt.NDArray[Any], pixel_range: PixelRange) -> None:
     """Raise DataError for pixels that are clearly in other units than those of the data set.
 
     Of these, half or more lie further outside of the range than it is wide. One value does not count if there are
-    others: it may mean that nothing was measured. Fractions of white (0..1) do not fit amounts (0..255 or 0..4095).
+    others: it may mean that nothing was measured.
     """
     if not is_deep(values) or not values.size:
         return
@@ -158,11 +158,6 @@ def require_fitting(values: npt.NDArray[Any], pixel_range: PixelRange) -> None:
     plain = _finite(finite, pixel_range)
     low, high = (float(value) for value in np.percentile(plain, (1, 99)))
     far = (plain < 2 * black - white) | (plain > 2 * white - black)
-    if _is_share(finite) and black == 0 and white in _WHOLE:
-        do = "undo their normalization" if finite.min() < 0 else f"multiply them by {white:g} if 1 is white"
-        raise DataError(
-            f"pixels from {low:.2g} to {high:.2g} do not fit the range {black:g} to {white:g} of the data set: {do}"
-        )
     if 2 * far.sum() < len(plain):
         return
     most = int(np.unique(plain[far], return_counts=True)[1].max(initial=0))
@@ -171,6 +166,27 @@ def require_fitting(values: npt.NDArray[Any], pixel_range: PixelRange) -> None:
         raise DataError(
             f"pixels from {low:g} to {high:g} do not fit the range {black:g} to {white:g} of the data set"
         )
+
+
+def require_amounts(values: npt.NDArray[Any], pixel_range: PixelRange) -> None:
+    """Raise DataError for fractions of white (0..1), or normalized pixels, where a model knows amounts (0..4095).
+
+    It would see them as black. Among the files of a data set they are what they are, as the range is one for all.
+    """
+    finite = sampled(values)
+    if (
+        not finite.size
+        or not pixel_range
+        or pixel_range[0] != 0
+        or pixel_range[1] not in _WHOLE
+        or not _is_share(finite)
+    ):
+        return
+    low, high, white = float(finite.min()), float(finite.max()), pixel_range[1]
+    do = "undo their normalization" if low < 0 else f"multiply them by {white:g} if 1 is white"
+    raise DataError(
+        f"pixels from {low:.2g} to {high:.2g} do not fit the range 0 to {white:g} of the data set: {do}"
+    )
 
 
 def _is_share(values: npt.NDArray[Any]) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from automl.data.decoding.pixel_range import PixelRange, range_of, to_eight_bits
+from automl.data.decoding.pixel_range import PixelRange, range_of, require_amounts, to_eight_bits
 from automl.data.sources.base import (
     Source,
     hash_lines,
@@ -84,6 +84,7 @@ def to_images(images: Any, pixel_range: PixelRange = ()) -> Iterator[Image.Image
     deep = array.dtype != np.uint8 and not pixel_range
     known = _usual(array) if deep else pixel_range
     for image in array:
+        require_amounts(image, pixel_range)
         yield _as_image(to_eight_bits(image, known))
 
 

@@ -13,8 +13,9 @@ from PIL import Image, TiffImagePlugin
 from automl.data import load_pixels, open_source, prepare_data
 from automl.data.cache.streamed_images import open_images
 from automl.data.decoding.image_format import choose_target
-from automl.data.decoding.pixel_range import outside_note, range_of, sampled, to_eight_bits
+from automl.data.decoding.pixel_range import outside_note, range_of, require_amounts, sampled, to_eight_bits
 from automl.data.prepare import PreparedData
+from automl.data.sources.arrays import to_images
 from automl.errors import DataError
 
 _RNG = np.random.default_rng(0)
@@ -247,19 +248,20 @@ def test_any_pixels_have_a_range_or_none() -> None:
 
 
 @pytest.mark.parametrize("white", [255.0, 4095.0, 65535.0])
-def test_fractions_of_white_do_not_fit_amounts(white: float) -> None:
+def test_fractions_of_white_are_refused_by_models_of_amounts(white: float) -> None:
     shares = np.random.default_rng(0).random((16, 16)).astype(np.float32)
     with pytest.raises(
         DataError, match=f"do not fit the range 0 to {white:g} .*multiply them by {white:g} if 1 is"
     ):
-        to_eight_bits(shares, (0.0, white))
-    # Dark amounts, and those of another range, are what they are.
-    assert to_eight_bits((shares * 0.2).astype(np.float32), (0.0, white)).max() <= 1
-    assert to_eight_bits(np.round(shares), (0.0, white)).max() <= 1
-    assert to_eight_bits(shares, (0.0, 1.0)).max() > 250
-
-
-def test_normalized_pixels_do_not_fit_amounts() -> None:
-    pixels = np.random.default_rng(0).normal(size=(16, 16)).astype(np.float32)
-    with pytest.raises(DataError, match="do not fit the range 0 to 4095 .*undo their normalization"):
-        to_eight_bits(pixels, (0.0, 4095.0))
+        next(to_images(shares[None], (0.0, white)))
+    normalized = ((shares - 0.5) * 4).astype(np.float32)
+    with pytest.raises(DataError, match="do not fit .*undo their normalization"):
+        require_amounts(normalized, (0.0, white))
+    # Dark amounts, masks, and pixels of models with another range are what they are.
+    for values, known in (
+        (shares * 0.2, (0.0, white)),
+        (np.round(shares), (0.0, white)),
+        (shares, (0.0, 1.0)),
+    ):
+        require_amounts(values.astype(np.float32), known)
+    require_amounts(shares, ())
