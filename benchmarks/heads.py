@@ -40,6 +40,7 @@ def main() -> None:
     parser.add_argument("--sets", default="ants_bees,seedlings,magnetic_tile,cifar10")
     parser.add_argument("--sizes", default="128,160,224")
     parser.add_argument("--parts", default="0.25,0.5,1")
+    parser.add_argument("--resize", choices=("crop", "squeeze"), default="crop")
     parser.add_argument("--draws", type=int, default=3)
     parser.add_argument("--data", type=Path, default=SHARED / "data")
     parser.add_argument("--weights", type=Path, default=SHARED / "weights")
@@ -64,13 +65,15 @@ class Bench:
     def __init__(self, name: str, args: argparse.Namespace, folder: Path) -> None:
         self.metric = SETS[name].metric if name in SETS else "accuracy"
         labels = SETS[name].labels if name in SETS else ()
-        source = open_source(source_of(name, args.data, folder), target=",".join(labels) or None)
+        kept = SETS[name].zip if name in SETS else name
+        source = open_source(source_of(kept, args.data, folder), target=",".join(labels) or None)
         data = prepare_data(
             source,
             cache_dir=folder / "cache",
             study_dir=folder / "study",
             img_size=64,
             large_size=224,
+            resize=args.resize,
             seed=0,
         )
         self.splits, self.folder = data.splits, folder

@@ -9,6 +9,8 @@ from automl.pipeline.clock import Clock
 from automl.pipeline.costs.ledger import Ledger, costs_of_result
 from automl.pipeline.study_folder import Workspace
 from automl.records import Observer
+from automl.remote import is_remote
+from automl.search.storage.sql.study_owner import Owner, claim
 
 
 @dataclass(frozen=True)
@@ -40,3 +42,18 @@ def ledger_of(context: Context) -> Ledger:
     workspace = context.workspace
     before = costs_of_result(workspace.read_result(), workspace.read_plan())
     return Ledger(workspace.root, context.clock, before=before)
+
+
+def owner_of(context: Context) -> Owner | None:
+    """Return whose study this is in the database of --storage; None for the study's own file."""
+    config, workspace = context.config, context.workspace
+    if config.storage is None:
+        return None
+    place = str(config.directory) if is_remote(config.directory) else str(workspace.root)
+    return claim(
+        config.storage,
+        config.study,
+        place,
+        known=workspace.owner(),
+        existed=workspace.existed or workspace.replaced is not None,
+    )

@@ -21,7 +21,7 @@ from automl.final.evidence.words import scored_on
 from automl.final.predictor import Predictor
 from automl.interrupt import stop_on_interrupt
 from automl.machine import cores
-from automl.pipeline.context import Context, ledger_of
+from automl.pipeline.context import Context, ledger_of, owner_of
 from automl.pipeline.deliver.draft import put_in_place, recover, write_draft
 from automl.pipeline.deliver.former import is_derived, keep_former, keep_unscored, was_chosen
 from automl.pipeline.deliver.sealed import Sealed
@@ -51,11 +51,11 @@ from automl.pipeline.retrain.combine import (
 )
 from automl.pipeline.retrain.described import described
 from automl.pipeline.retrain.final_model import final_model
+from automl.pipeline.retrain.read_on import read_on
 from automl.pipeline.retrain.retrain_time import RetrainTime, interrupted, promised
 from automl.pipeline.setup import Setup, prepare
 from automl.pipeline.study_folder import DATA_REPORT, write_text
 from automl.records import OnFailure
-from automl.remote import is_remote
 from automl.result import FitResult
 from automl.review.front.kept import delivered_trial
 from automl.search import SearchResult, SearchSettings, search
@@ -66,7 +66,6 @@ from automl.search.reasons import Code, Reason
 from automl.search.storage.delete_study import delete_study
 from automl.search.storage.schema_version import refuse_old_study
 from automl.search.storage.sql.database import require_reachable
-from automl.search.storage.sql.study_owner import Owner, claim
 from automl.search.storage.sql.urls import sqlite_url
 from automl.training.models.complexity import MACS, PARAMS
 
@@ -85,7 +84,7 @@ class Run:
         storage = config.storage or sqlite_url(context.workspace.database)
         if not config.overwrite:
             refuse_old_study(storage, config.study)
-        owner = _owner(context)
+        owner = owner_of(context)
         room = engine.resources() if config.address is not None else None
         context.clock.hold_back(reserve(config.time_limit))
         context = replace(context, ledger=ledger_of(context))
@@ -127,10 +126,17 @@ class Run:
                 self._note(promise.words)
             self._note_best(found)
             label_errors = write_label_errors(self.setup, found)
+            setup = self.setup
+            if earlier is None:
+                setup, found = read_on(
+                    setup, replace(promise, found=found), partial(_search_settings, setup), asked.is_set
+                )
             if asked.is_set():  # as in the search
                 found = replace(found, stopped=Reason(Code.INTERRUPTED))
                 self._note_stopped(found)
-            final = self.retrain(found, earlier, promise.value, asked, again=kept is not None)
+            final = replace(self, setup=setup).retrain(
+                found, earlier, promise.value, asked, again=kept is not None
+            )
             if kept is not None and final.delivery not in DERIVED:
                 self._note("Nothing better was found, so the model and its holdout score are kept.")
                 return self.write_results(found, kept)
@@ -338,21 +344,6 @@ def no_room(config: StudyConfig) -> str:
     return (
         f"the disk of {str(config.study_dir)!r} is full, so the study stopped; free some space, then resume with "
         f"`automl resume {config.study}{directory_flag(config.directory)}`"
-    )
-
-
-def _owner(context: Context) -> Owner | None:
-    """Return whose study this is in the database of --storage; None for the study's own file."""
-    config, workspace = context.config, context.workspace
-    if config.storage is None:
-        return None
-    place = str(config.directory) if is_remote(config.directory) else str(workspace.root)
-    return claim(
-        config.storage,
-        config.study,
-        place,
-        known=workspace.owner(),
-        existed=workspace.existed or workspace.replaced is not None,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ import numpy as np
 
 from automl.errors import ConfigError, TimeLimitError, TrialError, unknown_name
 from automl.interrupt import search_begins, stop_on_interrupt
-from automl.records import Observer, Silent
+from automl.records import HeadTrial, Observer, Silent
 from automl.search.control.coordinator import Coordinator
 from automl.search.engines.base import Engine
 from automl.search.engines.registry import ENGINES, load_engine
@@ -27,6 +27,7 @@ from automl.search.settings import SearchSettings
 from automl.search.space import Space
 from automl.search.storage.checkpoints import TrialFiles
 from automl.search.storage.fingerprint import fingerprint
+from automl.search.storage.reader import StoredTrial
 from automl.search.storage.store import Store
 
 if TYPE_CHECKING:
@@ -86,6 +87,16 @@ def search(
         finally:
             coordinator.finish()
         return _result(coordinator, store, settings, directory)
+
+
+def keep_heads(space: Space, settings: SearchSettings, heads: Sequence[HeadTrial]) -> tuple[StoredTrial, ...]:
+    """Write linear heads into the study of a search that is over, and return all that it has then.
+
+    Raises StorageError and StudyError.
+    """
+    with closing(_open_store(space, settings)) as store:
+        store.keep_heads(heads)
+        return tuple(store.heads())
 
 
 def check_names(*, engine: str = "ray", policy: object = "auto", sampler: object = "auto") -> None:

@@ -97,7 +97,10 @@ HEAD_SHARE, HEAD_SECONDS = 0.1, 10.0
 # The same for the linear head on frozen features of each network. The first may have up to FEATURES_FIRST seconds, if
 # that is at most the last share.
 FEATURES_SHARE, FEATURES_SECONDS = 0.08, 120.0
-FEATURES_FIRST, FEATURES_FIRST_SHARE = 60.0, 0.35
+FEATURES_FIRST, FEATURES_FIRST_SHARE = 30.0, 0.35
+# After the search the best head may read on: the power of the number of images with which its error falls, how many
+# times as many images that must be, and the share of the time left that this may have. Decision 189.
+HEAD_EXPONENT, READ_ON_TIMES, READ_ON_SHARE = 0.25, 1.2, 0.9
 # The largest input in pixels, of the size of its weights, that a head's network gets. Decision 0102.
 LARGEST_HEAD = 288
 # Of the time that scoring the head on the holdout would leave: at most this share, and no head with fewer seconds left.

@@ -7,7 +7,7 @@ them as trials that are complete before the search begins.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from torch import nn
 
 from automl.config.metrics import METRICS
 from automl.data import PreparedData
+from automl.data.balance import Balance
 from automl.data.constants import WEIGHTS_SIZE
 from automl.data.folds import RowFolds, repeated_folds
 from automl.data.splits import VAL
@@ -40,7 +41,9 @@ from automl.pipeline.plan.constants import (
     LARGEST_HEAD,
     REPEATED_ROWS,
 )
+from automl.pipeline.plan.hardware import Device
 from automl.pipeline.plan.limits.apply import HEAD_ON_PIXELS
+from automl.pipeline.plan.limits.fitting import Fitting
 from automl.pipeline.plan.limits.head_in_time import (
     Rows,
     TimedNetwork,
@@ -50,7 +53,7 @@ from automl.pipeline.plan.limits.head_in_time import (
 )
 from automl.pipeline.plan.plan import Basis
 from automl.pipeline.plan.pretrained import Pretrained
-from automl.records import Config, HeadTrial
+from automl.records import Config, HeadTrial, SearchSplits
 from automl.review.front.kept import HEADS_FOLDER, PIXELS
 from automl.spaces.architectures.families import capabilities
 from automl.spaces.narrow import choices_of
@@ -96,14 +99,14 @@ def fit_heads(context: Context, basis: Basis) -> Heads:
     files: dict[str, Path] = {}
     folder, slowest = context.workspace.root / HEADS_FOLDER, 0.0
     for head in heads:
-        _save(head, folder / f"{PIXELS}.safetensors")
+        save_files(head, folder / f"{PIXELS}.safetensors")
     for name, head, row_seconds in _on_features(context, basis):
         slowest = max(slowest, row_seconds)
         heads.append(head)
         file = folder / f"{name}.safetensors"
         if len(head.of_folds) >= basis.splits.info.folds - 1:  # the head of another fold has seen its rows
             files[name] = file
-        _save(head, file)
+        save_files(head, file)
         value = value_words(head, basis.metric.name, basis.splits.info)
         context.observer.note(
             f"A linear head on {features_in_words(head)}: {value}, after {context.clock.elapsed():.0f} s."
@@ -155,7 +158,7 @@ def chosen_heads(heads: Sequence[Head], metric: str) -> tuple[list[Head], str]:
     return [head for head in heads if head.weights is None or head is best], said
 
 
-def _save(head: Head, file: Path) -> None:
+def save_files(head: Head, file: Path) -> None:
     """Write the head with which the fine-tuning of its network begins, and under cross-validation one for each fold.
 
     The same head of all rows is beside it: `automl deliver` may make it the model later. So are its validation scores.
@@ -199,16 +202,13 @@ def _on_features(context: Context, basis: Basis) -> Iterator[tuple[str, Head, fl
     one that trains from scratch. Such a network gets smaller images; where no size helps, only those with less work may
     follow.
     """
-    pretrained, device = basis.pretrained, basis.device
-    fitter = FeatureHeads(
-        splits=basis.splits,
-        metric=basis.metric.name,
-        balance=basis.balance,
+    pretrained = basis.pretrained
+    fitter = feature_heads(
+        basis.splits,
+        basis.metric.name,
+        basis.balance,
+        basis.device,
         seed=context.config.seed,
-        threads=device.all_threads if device.kind == "cpu" else 1,
-        device=device.kind,
-        cache=cache_folder(),
-        views=1,  # mirror images double the time and gain little: decision 88
         folds=basis.folds,
     )
     tuned = next((config for config in pretrained.space.portfolio if config.get("pretrained")), None)
@@ -241,13 +241,37 @@ def _on_features(context: Context, basis: Basis) -> Iterator[tuple[str, Head, fl
                 "finite, or its scores are not linear in its features."
             )
             continue
-        for head in _within_limits(found, basis):
+        for head in within_limits(found, basis.fitting):
             yield head_name(Recipe.from_config(head.config), weights), head, timed.row_seconds
 
 
-def _within_limits(heads: Sequence[Head], basis: Basis) -> list[Head]:
+def feature_heads(
+    splits: SearchSplits,
+    metric: str,
+    balance: Balance,
+    device: Device,
+    *,
+    seed: int,
+    folds: RowFolds | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> FeatureHeads:
+    """Return what fits heads on features of pretrained networks, on this device and with this machine's cache."""
+    return FeatureHeads(
+        splits=splits,
+        metric=metric,
+        balance=balance,
+        seed=seed,
+        threads=device.all_threads if device.kind == "cpu" else 1,
+        device=device.kind,
+        cache=cache_folder(),
+        views=1,  # mirror images double the time and gain little: decision 88
+        folds=folds,
+        should_stop=should_stop,
+    )
+
+
+def within_limits(heads: Sequence[Head], fits: Fitting | None) -> list[Head]:
     """Return the heads that keep the limits of the model: with features from all depths, a network takes longer."""
-    fits = basis.fitting
     return [
         head for head in heads if "depths" not in head.config or fits is None or fits.measured(head.config)
     ]

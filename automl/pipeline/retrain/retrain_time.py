@@ -211,11 +211,13 @@ class Promise:
     """What the retrain promises by the curves of the trials (NaN if unknown), and why it is of another kind of trial.
 
     `found` is the result of the search with that trial as the best one. `words` is "" if it was the best anyhow.
+    `expected` is what such curves usually reach: it differs from `value` for curves of one point.
     """
 
     found: SearchResult
     value: float = math.nan
     words: str = ""
+    expected: float = math.nan
 
 
 def promised(setup: Setup, found: SearchResult) -> Promise:
@@ -241,7 +243,7 @@ def promised(setup: Setup, found: SearchResult) -> Promise:
     mine = _kind(trials[found.best.number])
     best = max(kinds, key=lambda kind: sign * kinds[kind].expected)
     if best == mine:
-        return Promise(found, kinds[mine].projected)
+        return Promise(found, kinds[mine].projected, expected=kinds[mine].expected)
     chosen = kinds[best]
     trial = trials[chosen.trial]
     place = TrialFiles(setup.workspace.root, logs=False).checkpoint(trial.number)
@@ -258,7 +260,7 @@ def promised(setup: Setup, found: SearchResult) -> Promise:
         f"{trial.number} ({_words(best)}) is retrained: its curve promises {chosen.expected:.4f} there, and that of "
         f"trial {kinds[mine].trial}, the best long one {_words(mine)}, {kinds[mine].expected:.4f}."
     )
-    return Promise(replace(found, best=other, leader=None), chosen.projected, words)
+    return Promise(replace(found, best=other, leader=None), chosen.projected, words, chosen.expected)
 
 
 def work_of(trial: StoredTrial, timed: bool) -> list[float]:

@@ -51,6 +51,7 @@ READING_SHARE = 0.8  # of the time
 LAST_SHARE = 0.5  # of the rest: the head on the last features, if another follows
 PROJECTING_SHARE = 0.6  # of what then is left: the components of features from all depths
 CHOOSING_SHARE = 0.5  # of what a head has: the strength of its penalty
+STOPPED_S = 10.0  # seconds for fits after Ctrl-C
 MOST_VALUES = 10**8  # of features from all depths, which are in memory at once
 
 
@@ -60,7 +61,8 @@ class FeatureHeads:
 
     A head is scored by `metric` on validation rows. `threads` and `device` compute the features, which are kept in the
     folder `cache`. `views` is 1 to read images as they are alone, 2 for their mirror images as well, if there is time.
-    With `folds` each head is cross-validated.
+    With `folds` each head is cross-validated. `should_stop` is called before each batch: then the rows that were read
+    count, and fits have STOPPED_S seconds.
     """
 
     splits: SearchSplits
@@ -72,6 +74,7 @@ class FeatureHeads:
     cache: Path | None = None
     views: int = 2
     folds: RowFolds | None = None
+    should_stop: Callable[[], bool] = lambda: False
 
     def fit(
         self, weights: Weights, config: Config, *, until: Moment, model: nn.Module | None = None
@@ -108,6 +111,8 @@ class FeatureHeads:
         read = self._read(whole or network, until)
         if read is None:
             return []
+        if self.should_stop() and until.left() > STOPPED_S:
+            until = Moment.now().later(STOPPED_S)
         if whole is None:
             head = self._head(network, read, begun, until)
             return [] if head is None else [head]
@@ -204,7 +209,7 @@ class FeatureHeads:
         facts = {} if self.cache is None else network.facts(self.splits)
         cache = FeatureCache(self.cache if facts else None)
         with frozen:
-            reader = FeatureReader(frozen, network.info, cache, facts, self.device)
+            reader = FeatureReader(frozen, network.info, cache, facts, self.device, self.should_stop)
             end = Moment.now().later(READING_SHARE * until.left())
             return reader.read(
                 self.splits, until=end, seed=self.seed, views=self.views, in_turns=self._in_turns

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -53,7 +53,7 @@ class FeatureReader:
     """Reads features of the rows of a data set, from the cache where they are there.
 
     `facts` describe network, weights, input and images completely, for the cache. `info` holds the statistics that
-    normalise the images.
+    normalise the images. `should_stop` is called before each batch, and ends the reading as the clock does.
     """
 
     def __init__(
@@ -63,9 +63,10 @@ class FeatureReader:
         cache: FeatureCache,
         facts: dict[str, Any],
         device: str,
+        should_stop: Callable[[], bool] = lambda: False,
     ) -> None:
         self._network, self._info, self._device = network, info, device
-        self._cache, self._facts = cache, facts
+        self._cache, self._facts, self._should_stop = cache, facts, should_stop
 
     def read(
         self, splits: SearchSplits, *, until: Moment, seed: int, views: int = 2, in_turns: bool = False
@@ -152,7 +153,7 @@ class FeatureReader:
             begin = 0
             with closing(self._images(rows, order[missing])) as batches:
                 for images in batches:
-                    if until.passed() and (mirrored or there.any()):
+                    if (until.passed() or self._should_stop()) and (mirrored or there.any()):
                         break
                     places = missing[begin : begin + len(images)]
                     begin += len(images)
