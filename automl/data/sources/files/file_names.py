@@ -12,7 +12,8 @@ import numpy as np
 
 from automl.data.sources.base import counted
 from automl.data.sources.files.folder_kinds import SHOWN, listed, masks_among, unwrap
-from automl.data.sources.files.layout import ImageFiles, Layout, image_files, mask_note, notes_on, printable
+from automl.data.sources.files.image_files import ImageFiles, image_files
+from automl.data.sources.files.layout import Layout, mask_note, notes_on, printable
 from automl.data.sources.files.split_names import (
     TRAIN,
     UNLABELLED,
@@ -67,7 +68,7 @@ class _Named(NamedTuple):
     after: str
 
 
-def read_file_names(paths: Sequence[str]) -> tuple[Layout | None, str]:
+def read_file_names(paths: Sequence[str], found: ImageFiles | None = None) -> tuple[Layout | None, str]:
     """Return images with the classes in their names; or None, and why they are not read so ("" for no reason).
 
     All images lie in one folder, or in folders of the parts of a split. All names are a word and a number, or else a
@@ -75,8 +76,9 @@ def read_file_names(paths: Sequence[str]) -> tuple[Layout | None, str]:
     of cameras and programs (IMG, DSC, frame) are no classes. A part without such names is left out: Kaggle's test
     images are numbered. A number that stands before several words is that of one thing in several views: 10_left,
     10_right_2. Numbers after a word that repeat may say more than it: 0_grade_1, 1_grade_2, grade_1_001.
+    `found` are the images among the paths, if they are known.
     """
-    found = image_files(paths)
+    found = image_files(paths) if found is None else found
     parts, notes = _parts(found)
     masks = masks_among([paths[i] for i in found.kept]) if parts else frozenset()
     why = ""

@@ -17,7 +17,6 @@ from automl.data.sources.files.listed_split.match import give_listed_split, with
 from automl.data.sources.files.manifest import manifest_source
 from automl.data.sources.files.tables.columns import Table
 from automl.data.sources.files.tables.find_tables import (
-    folder_around,
     named_tables,
     other_tables,
     told_tables,
@@ -110,7 +109,7 @@ class ClassFolderSource(Source):
 def _class_folders(files: Files) -> tuple[Layout | None, DataError]:
     """Return the class folders; None, and why, if there are none."""
     try:
-        return read_layout(files.paths, where=files.where), DataError()
+        return read_layout(files.paths, where=files.where, found=files.paths.images), DataError()
     except DataError as error:
         return None, error
 
@@ -120,7 +119,7 @@ def _kinds_of_objects(files: Files, layout: Layout | None) -> list[Table]:
     if layout is not None and len(layout.classes) > 1:
         return []
     found = object_tables(files)
-    return [] if found and read_file_names(files.paths)[0] is not None else found
+    return [] if found and read_file_names(files.paths, files.paths.images)[0] is not None else found
 
 
 def _by_folders_or_names(files: Files, layout: Layout | None, no_classes: DataError) -> Layout:
@@ -130,10 +129,10 @@ def _by_folders_or_names(files: Files, layout: Layout | None, no_classes: DataEr
     """
     if layout is not None and len(layout.classes) > 1:
         return layout
-    named, why = read_file_names(files.paths)
+    named, why = read_file_names(files.paths, files.paths.images)
     if named is not None:
         return named
-    unread = unread_beside(files, folder_around(files), sheets=layout is not None)
+    unread = unread_beside(files, files.paths.around, sheets=layout is not None)
     if layout is not None and not unread:
         return layout
     reasons = [str(no_classes)] if layout is None else [f"{files.where!r} holds only one folder of images"]
