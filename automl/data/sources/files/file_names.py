@@ -84,9 +84,15 @@ class _Images:
 
     def outside(self, folders: Collection[int]) -> _Images:
         """Return those that lie in no folder of these."""
+        if not folders:
+            return self
         rows = [row for row, folder in enumerate(self.folders) if folder not in folders]
-        columns = (self.places, self.folders, self.forms, self.said)
-        return _Images(*([column[row] for row in rows] for column in columns)) if folders else self
+        return _Images(
+            [self.places[row] for row in rows],
+            [self.folders[row] for row in rows],
+            [self.forms[row] for row in rows],
+            [self.said[row] for row in rows],
+        )
 
 
 def read_file_names(paths: Sequence[str], found: ImageFiles | None = None) -> tuple[Layout | None, str]:
