@@ -116,6 +116,20 @@ def test_entry_with_other_content_and_the_right_checksums_is_made_again(
     assert again.sizes.tolist() == [[12, 10]] * 7
 
 
+@pytest.mark.parametrize("key", ["pixel_range", "img_size", "n", "in_chans", "resize", "state", "version"])
+@pytest.mark.parametrize("value", [5, "x", None, [1], {}, 1e300])
+def test_larger_entry_with_other_facts_than_it_should_have_is_not_scaled_down(
+    root: Path, tmp_path: Path, key: str, value: Any
+) -> None:
+    folder = _open(root, tmp_path / "cache", Target(32, 3)).folder
+    meta = json.loads((folder / "meta.json").read_text())
+    (folder / "meta.json").write_text(json.dumps({**meta, key: value}))
+    write_checksums(folder)
+    images = np.load(_open(root, tmp_path / "cache").images_path)
+    assert images.shape == (7, 8, 8, 3)
+    assert images.std() > 0
+
+
 def test_bad_files_are_named(root: Path, tmp_path: Path) -> None:
     (root / "a" / "001.png").write_bytes(b"")
     for name in ("000.png", "001.png"):
