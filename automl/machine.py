@@ -21,6 +21,7 @@ LONGEST_START = 60.0  # seconds from the start of a process to its first line
 LOOP_S = 0.06  # several turns of the scheduler
 CGROUPS, OWN_CGROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 NO_LIMIT = 2**60  # bytes; version 1 of control groups writes the largest number for "none"
+LONGEST_NAME, LONGEST_PATH = 255, 4096  # of a file; no usual system has longer ones
 HUB_SECONDS = 2.0  # timeout of the check whether the hub answers
 
 
@@ -188,6 +189,17 @@ def home_folder() -> Path | None:
 def expanded(path: str | os.PathLike[str]) -> Path:
     """Return the path with `~` or `~user` at its start replaced. It stays as it is where there is no such folder."""
     return Path(os.path.expanduser(path))  # noqa: PTH111 - Path.expanduser() raises an error there
+
+
+def path_problem(path: str | os.PathLike[str]) -> str:
+    """Return why no system takes a path, as a clause; "" if one may. Looking there would be an error."""
+    text = os.fspath(path)
+    if "\0" in text:
+        return f"the name of a file or folder cannot hold a byte of zero, but {text[:40]!r} does"
+    longest = max(map(len, Path(text).parts), default=0)  # in characters: as many bytes or more
+    if longest <= LONGEST_NAME and len(text) <= LONGEST_PATH:
+        return ""
+    return f"the name of a file or folder must be shorter, but {text[:40]!r}... has {len(text):,} characters"
 
 
 def user_name() -> str:

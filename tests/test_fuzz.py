@@ -20,8 +20,16 @@ CASES = {
     "table": 60,
     "space": 90,
     "study-file": 90,
-    "model": 12,
+    "model": 17,
+    "weights": 12,
+    "cache": 40,
+    "xml": 36,
+    "export": 32,
+    "split": 30,
+    "encoding": 38,
 }
+# Damage to one of their files costs that image, list or entry alone.
+PATIENT = ("folder", "xml", "split", "cache")
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +47,7 @@ def test_damaged_files_are_read_or_refused(tmp_path: Path, name: str) -> None:
     found = [bench.try_case(7, number) for number in range(CASES[name])]
     bad = [(number, outcome) for number, outcome in enumerate(found) if outcome.bad or outcome.seconds > 10]
     assert bad == []
-    assert name == "folder" or any(outcome.kind for outcome in found)
+    assert name in PATIENT or any(outcome.kind for outcome in found)
 
 
 def _raising(error: Exception) -> Reader:

@@ -11,7 +11,7 @@ from typing import Any
 from automl.config.metrics import METRICS
 from automl.config.storage import is_masked
 from automl.errors import unknown_name
-from automl.machine import expanded
+from automl.machine import expanded, path_problem
 from automl.remote import is_remote
 from automl.terminal.masking import remember_passwords
 
@@ -47,7 +47,14 @@ def as_data(value: Any) -> Any:
         value = os.fspath(value)
     if value is None or (isinstance(value, str) and not value.strip()):
         raise ValueError(f"must be a folder, a file, 'digits' or data in memory, got {value!r}")
-    return value
+    return as_path(value) if isinstance(value, str) else value
+
+
+def as_path(text: str) -> str:
+    """Return a path, or another text, that a system can be asked for."""
+    if problem := path_problem(text):
+        raise ValueError(f"must be a path that a system takes: {problem}")
+    return text
 
 
 def as_directory(value: Any) -> str:
@@ -56,7 +63,7 @@ def as_directory(value: Any) -> str:
     if not isinstance(text, str) or not text.strip():
         raise ValueError(f"must be a folder, got {value!r}")
     if not is_remote(text):
-        return str(expanded(text))
+        return as_path(str(expanded(text)))
     if is_masked(text):
         raise ValueError(f"must be given again with its password, which study.yaml does not hold: {text!r}")
     remember_passwords(text)
@@ -84,7 +91,7 @@ def as_space(value: Any) -> Any:
         return value.to_dict()
     if not isinstance(value, str) or not value.strip():
         raise ValueError(f"must be the name of a search space, a YAML file or a dict, got {value!r}")
-    return value
+    return as_path(value)
 
 
 def check_metric(value: Any) -> Any:
@@ -96,7 +103,7 @@ def check_metric(value: Any) -> Any:
 
 def check_pretrained(value: Any) -> str:
     """Return `auto`, `always`, `never`, or a folder or a file with weights."""
-    text = os.fspath(value) if isinstance(value, os.PathLike) else str(value)
+    text = as_path(os.fspath(value) if isinstance(value, os.PathLike) else str(value))
     if text in PRETRAINED or expanded(text).is_dir() or expanded(text).is_file():
         return text
     if os.sep in text:

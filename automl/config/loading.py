@@ -15,7 +15,7 @@ from automl.config.storage import ENVIRONMENT, unmask
 from automl.config.study import StudyConfig
 from automl.documents.yaml_file import read_yaml
 from automl.errors import ConfigError
-from automl.machine import expanded
+from automl.machine import expanded, path_problem
 from automl.remote import is_remote
 from automl.terminal.masking import mask_password
 
@@ -97,6 +97,8 @@ def _is_study_file(data: Any) -> bool:
 
 def _find_data(data: str, study_file: Path) -> str:
     path = expanded(data)
+    if path_problem(path):
+        return data  # which is refused with the other problems
     if data in BUILT_IN or data.startswith(REMOTE) or path.is_absolute() or path.exists():
         return data
     folder = study_file.resolve().parent

@@ -13,6 +13,7 @@ from automl.config.checks import (
     MOST_SHARE,
     as_data,
     as_directory,
+    as_path,
     as_space,
     auto_is_none,
     check_address,
@@ -88,7 +89,9 @@ class StudyConfig(BaseModel):
     seed: Annotated[int, BeforeValidator(no_bool), Field(ge=0, lt=2**32)] = 0
     pretrained: Annotated[str, BeforeValidator(check_pretrained)] = "auto"
     weights_licence: Annotated[str, BeforeValidator(check_weights_licence)] = "permissive"
-    warm_start: str = "auto"
+    warm_start: Annotated[
+        str, BeforeValidator(lambda value: as_path(value) if isinstance(value, str) else value)
+    ] = "auto"
     img_size: Annotated[int | Literal["auto"], BeforeValidator(check_img_size)] = "auto"
     resize: Literal["auto", "crop", "squeeze"] = "auto"  # records.Resize, or by a look at the data
     precision: Literal["auto", "fp32", "bf16"] = "auto"

@@ -18,6 +18,7 @@ from automl.documents.json_file import read_json, read_object
 from automl.errors import ConfigError, ModelError, StudyError, reason_of, unknown_name
 from automl.final.evaluation.words import answers_nothing
 from automl.final.evidence.gap import with_reads
+from automl.machine import path_problem
 from automl.remote import download_copy, is_remote, local_root, names_at
 
 STUDY_FILE = "study.yaml"
@@ -222,6 +223,7 @@ def study_folders(directory: str | Path) -> list[Path]:
         url = str(directory)
         return [download_copy(url, name) / name for name in names_at(url)]
     directory = Path(directory)
+    require_path(directory)
     if not directory.is_dir():
         return []
     names = {entry.name for entry in directory.iterdir() if not entry.name.startswith(".")}
@@ -230,11 +232,18 @@ def study_folders(directory: str | Path) -> list[Path]:
     return [folder for folder in found if folder is not None]
 
 
+def require_path(path: Path) -> None:
+    """Raise StudyError for a path that no system takes."""
+    if problem := path_problem(path):
+        raise StudyError(problem)
+
+
 def study_folder(path: Path) -> Path | None:
     """Return where the study is whose folder is `path`; None if there is none.
 
     While `fit --overwrite` prepares another one, and if it was killed then, that is a hidden folder.
     """
+    require_path(path)
     places = [path, *sorted(path.absolute().parent.glob(f".{escape(path.name)}{REPLACED}*"))]
     return next((place for place in places if (place / STUDY_FILE).is_file()), None)
 

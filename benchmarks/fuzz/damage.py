@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import re
-import sqlite3
-import struct
-import tempfile
-import zlib
 from collections.abc import Callable
-from pathlib import Path
 from random import Random
 from typing import Any
 
 Damage = Callable[[bytes, Random], bytes]
 
-_LENGTHS = (0, 1, 2, 127, 128, 255, 256, 32767, 65535, 65536, 2**24, 2**31 - 1, 2**31, 2**32 - 1)
-_LONG_LENGTHS = (2**32, 2**40, 2**53, 2**63 - 1, 2**63, 2**64 - 1)
+LENGTHS = (0, 1, 2, 127, 128, 255, 256, 32767, 65535, 65536, 2**24, 2**31 - 1, 2**31, 2**32 - 1)
+LONG_LENGTHS = (2**32, 2**40, 2**53, 2**63 - 1, 2**63, 2**64 - 1)
 _NUMBERS = (
     "0",
     "-1",
@@ -50,6 +44,55 @@ _VALUES: tuple[Any, ...] = (
         {"a": 1},
     ),
 )
+# Encodings of texts, and what XML may declare as its own.
+_CODECS = (
+    "utf-8",
+    "utf-16",
+    "cp949",
+    "gb18030",
+    "cp1250",
+    "cp1251",
+    "cp932",
+    "big5",
+    "euc_jp",
+    "koi8-r",
+    "cp1256",
+)
+_DECLARED = (
+    *(
+        "utf-16",
+        "utf-32",
+        "utf-7",
+        "gbk",
+        "gb2312",
+        "big5",
+        "shift_jis",
+        "euc-kr",
+        "iso-2022-jp",
+        "johab",
+        "hz",
+    ),
+    *(
+        "ANSI",
+        "cp037",
+        "idna",
+        "punycode",
+        "undefined",
+        "unicode_escape",
+        "hex",
+        "zlib",
+        "rot13",
+        "",
+        "x" * 40,
+    ),
+)
+_DOCTYPES = (
+    '<!DOCTYPE a SYSTEM "/etc/passwd">',
+    '<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]>',
+    "<!DOCTYPE a [<!ENTITY a0 'x'>"
+    + "".join(f"<!ENTITY a{k} '{f'&a{k - 1};' * 10}'>" for k in range(1, 12))
+    + "<!ENTITY b '&a11;'>]>",
+)
 _NUMBER = re.compile(rb"-?\d+(\.\d+)?")
 _WORD = re.compile(rb"[A-Za-z_]\w*")
 
@@ -80,7 +123,7 @@ def relengthed(data: bytes, rng: Random) -> bytes:
     changed = bytearray(data)
     for _ in range(rng.choice((1, 1, 1, 3))):
         size = rng.choice((1, 2, 4, 4, 8))
-        number = rng.choice((*_LENGTHS, *(_LONG_LENGTHS if size == 8 else ()))) % 2 ** (8 * size)
+        number = rng.choice((*LENGTHS, *(LONG_LENGTHS if size == 8 else ()))) % 2 ** (8 * size)
         near = rng.choice((len(changed), 64, 512))
         at = rng.randrange(max(1, min(near, len(changed) - size)))
         at = len(changed) - size - at if rng.random() < 0.3 else at
@@ -180,137 +223,44 @@ def bombed(data: bytes, rng: Random) -> bytes:
     return "\n".join(lines).encode() + b"\n" + data + b"\n" + last
 
 
-def with_png_chunks(data: bytes, rng: Random) -> bytes:
-    """Change a PNG's header or a chunk, with the right checksum."""
-    chunks, at = [], 8
-    while at + 12 <= len(data):
-        size, kind = struct.unpack_from(">I4s", data, at)
-        chunks.append((kind, data[at + 8 : at + 8 + size]))
-        at += 12 + size
-    place = rng.choice((0, rng.randrange(len(chunks))))
-    kind, content = chunks[place]
-    if kind == b"IDAT" and rng.random() < 0.5:
-        content = zlib.compress(flipped(zlib.decompress(content), rng))
-    elif kind == b"IHDR":
-        width, height = (rng.choice((1, 7, 16, 9000, 30_000, 2**31 - 1)) for _ in range(2))
-        content = struct.pack(
-            ">IIBBBBB", width, height, rng.choice((1, 8, 16, 3)), rng.choice((0, 2, 3, 4, 6)), 0, 0, 0
-        )
-    elif content:
-        content = relengthed(content, rng)
-    chunks[place] = (kind, content)
-    if rng.random() < 0.2:
-        chunks.insert(1, (b"iCCP", b"x\0\0" + zlib.compress(b"\0" * rng.choice((100, 2**26)))))
-    return data[:8] + b"".join(
-        struct.pack(">I", len(each)) + name + each + struct.pack(">I", zlib.crc32(name + each))
-        for name, each in chunks
-    )
-
-
-def in_zip_directory(data: bytes, rng: Random) -> bytes:
-    """Change a field of the central directory of a zip, or of its end."""
-    end = data.rfind(b"PK\5\6")
-    starts = [match.start() for match in re.finditer(rb"PK\1\2", data)]
-    changed = bytearray(data)
-    if rng.random() < 0.2 or not starts:
-        offset, size = rng.choice(((8, 2), (10, 2), (12, 4), (16, 4), (20, 2)))
-        at = end + offset
+def in_markup(data: bytes, rng: Random) -> bytes:
+    """Change the encoding that an XML text declares, or its tags, or add entities, depth or very many tags."""
+    codec = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "latin-1"
+    text = data.decode(codec, "replace")
+    hits = list(re.finditer(r"</?\w+[^>]*>", text))
+    if not hits:
+        return flipped(data, rng)
+    hit = rng.choice(hits)
+    head = text.find("?>") + 2
+    choice = rng.randrange(5)
+    if choice == 0:
+        text = re.sub(r'encoding="[^"]*"', f'encoding="{rng.choice(_DECLARED)}"', text)
+    elif choice == 1:
+        text = f"{text[:head]}{rng.choice(_DOCTYPES)}{text[head:]}"
+        text = text.replace(hit[0], f"{hit[0]}&b;", 1)
+    elif choice == 2:
+        deep = rng.choice((10, 1000, 100_000))
+        text = f"{text[: hit.start()]}{'<x>' * deep}{rng.choice(('', '</x>' * deep))}{text[hit.end() :]}"
+    elif choice == 3:
+        text = text[: hit.start()] + hit[0] * rng.choice((1, 2, 1000)) + text[hit.end() :]
     else:
-        fields = ((8, 2), (10, 2), (16, 4), (20, 4), (24, 4), (28, 2), (30, 2), (32, 2), (38, 4), (42, 4))
-        offset, size = rng.choice(fields)
-        at = rng.choice(starts) + offset
-    number = rng.choice(_LENGTHS) % 2 ** (8 * size)
-    changed[at : at + size] = number.to_bytes(size, "little")
-    if starts and rng.random() < 0.2:  # all entries point at one member
-        first = changed[starts[0] + 42 : starts[0] + 46]
-        for start in starts:
-            changed[start + 42 : start + 46] = first
-    return bytes(changed)
+        text = text[: hit.start()] + rng.choice(hits)[0] + text[hit.end() :]
+    return text.encode(codec, "replace")
 
 
-def in_tar_header(data: bytes, rng: Random) -> bytes:
-    """Change a field of a header in a tar, with the right checksum."""
-    starts = [at for at in range(0, len(data) - 511, 512) if data[at + 257 : at + 262] == b"ustar"]
-    start = rng.choice(starts)
-    header = bytearray(data[start : start + 512])
-    offset, size = rng.choice(
-        ((0, 100), (100, 8), (124, 12), (124, 12), (136, 12), (156, 1), (157, 100), (345, 155))
-    )
-    octal = b"%o" % rng.choice((*_LENGTHS, *_LONG_LENGTHS))
-    binary = b"\x80" + rng.choice((*_LENGTHS, *_LONG_LENGTHS)).to_bytes(11, "big")
-    negative = b"\xff" + (2**88 - rng.choice((1, 512, 1024, 10**6))).to_bytes(11, "big")
-    types = (b"1", b"2", b"3", b"4", b"5", b"6", b"7", b"L", b"K", b"S", b"x", b"g", b"X", b"V")
-    new = (
-        rng.choice(types)
-        if size == 1
-        else rng.choice((octal, binary, negative, b"\0" * 12, b"../../x", b"/etc/x", b"\xff"))
-    )
-    header[offset : offset + size] = new[:size].ljust(size, b"\0")
-    header[148:156] = b" " * 8
-    header[148:156] = b"%06o\0 " % sum(header)
-    return data[:start] + bytes(header) + data[start + 512 :]
+def reencoded(data: bytes, rng: Random) -> bytes:
+    """Write a text, or its first or last part, in another encoding."""
+    text = next((found for codec in _CODECS if (found := _decoded(data, codec)) is not None), "")
+    at = rng.choice((0, 0, rng.randrange(len(text) + 1)))
+    first, last = (rng.choice(_CODECS) for _ in range(2))
+    return text[:at].encode(first, "replace") + text[at:].encode(last, "replace")
 
 
-def inside_gzip(data: bytes, rng: Random) -> bytes:
-    """Damage what a gzip holds."""
-    return gzip.compress(rng.choice((in_tar_header, flipped, cut, relengthed))(gzip.decompress(data), rng), 1)
-
-
-def in_safetensors_header(data: bytes, rng: Random) -> bytes:
-    """Change a value of the JSON at the beginning of a safetensors file, with the right length."""
-    size = int.from_bytes(data[:8], "little")
-    header = revalued(data[8 : 8 + size], rng)
-    return len(header).to_bytes(8, "little") + header + data[8 + size :]
-
-
-def in_database(data: bytes, rng: Random) -> bytes:
-    """Write an unlikely value into a cell of an SQLite database, or drop, empty or rename a table."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "x.db"
-        path.write_bytes(data)
-        connection = sqlite3.connect(path)
-        tables = [
-            row[0]
-            for row in connection.execute("SELECT name FROM sqlite_master WHERE type='table' ORDER BY name")
-        ]
-        table = rng.choice(tables)
-        columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
-        column = rng.choice(columns)
-        values = (
-            None,
-            -1,
-            0,
-            2**40,
-            2**62,
-            1e308,
-            "x",
-            "",
-            "[" * 90 + "]" * 90,
-            "[" * 5000,
-            "{}",
-            "null",
-            "9" * 5000,
-            b"\xff\xfe",
-        )
-        texts = ('{"a": [1]}', '{"value": "x"}', "[1, 2]", "NaN", "\0", "a\nb", "\x1b[31m")
-        statements: tuple[tuple[str, tuple[Any, ...]], ...] = (
-            *((f"UPDATE {table} SET {column} = ?", (rng.choice((*values, *texts)),)) for _ in range(4)),
-            (f"DELETE FROM {table}", ()),
-            (f"DROP TABLE {table}", ()),
-            (f"ALTER TABLE {table} RENAME COLUMN {column} TO other", ()),
-        )
-        statement, given = rng.choice(statements)
-        try:
-            connection.execute("PRAGMA foreign_keys=OFF")
-            connection.execute(statement, given)
-            connection.commit()
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        except sqlite3.Error:
-            connection.rollback()
-            connection.close()
-            return flipped(data, rng)
-        connection.close()
-        return path.read_bytes()
+def _decoded(data: bytes, codec: str) -> str | None:
+    try:
+        return data.decode(codec)
+    except UnicodeDecodeError:
+        return None
 
 
 def _change(tree: Any, rng: Random) -> None:

@@ -7,23 +7,19 @@ import io
 import os
 import tarfile
 import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from PIL import Image
-
 import automl
 from automl.cli import main
 from automl.errors import AutomlError
-from benchmarks.fuzz import damage
+from benchmarks.fuzz import containers, damage, lists, networks
 from benchmarks.fuzz.damage import BINARY, TEXT, Damage
+from benchmarks.fuzz.pictures import encoded, members, picture, written
 
-SIDE, EACH = 24, 6
-CLASSES = ("cat", "dog")
 SPACE = """description: a space to damage
 families:
   resnet: [resnet10t, resnet18]
@@ -69,29 +65,6 @@ class Reader:
         return next(ways for end, ways in self.ways.items() if file.name.endswith(end))
 
 
-def picture(k: int, mode: str = "RGB") -> Image.Image:
-    """Return a noisy image whose brightness says its class."""
-    values = np.random.default_rng(k).integers(0, 120, (SIDE, SIDE, 3)) + 120 * (k % 2)
-    image = Image.fromarray(values.astype(np.uint8))
-    if mode == "I;16":
-        return Image.fromarray(values[:, :, 0].astype(np.uint16) * 250)
-    return image if mode == "RGB" else image.convert(mode)
-
-
-def encoded(image: Image.Image, form: str, **options: Any) -> bytes:
-    """Return the file of an image."""
-    buffer = io.BytesIO()
-    image.save(buffer, form, **options)
-    return buffer.getvalue()
-
-
-def members() -> Iterator[tuple[str, bytes]]:
-    """Yield the files of a folder of class folders."""
-    for k, name in enumerate(CLASSES):
-        for i in range(EACH):
-            yield f"{name}/{i}.png", encoded(picture(2 * i + k), "PNG")
-
-
 def _images(folder: Path) -> list[Path]:
     files = {
         "rgb.png": encoded(picture(0), "PNG"),
@@ -120,18 +93,11 @@ def _images(folder: Path) -> list[Path]:
         "some.tga": encoded(picture(6), "TGA", rle=True),
         "some.avif": encoded(picture(7), "AVIF"),
     }
-    return _written(folder, files)
-
-
-def _written(folder: Path, files: Mapping[str, bytes]) -> list[Path]:
-    for name, data in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(data)
-    return [folder / name for name in files]
+    return written(folder, files)
 
 
 def _folder(folder: Path) -> list[Path]:
-    return _written(folder, {f"data/{name}": data for name, data in members()})[:1]
+    return written(folder, {f"data/{name}": data for name, data in members()})[:1]
 
 
 def _zips(folder: Path) -> list[Path]:
@@ -177,7 +143,7 @@ def _tables(folder: Path) -> list[Path]:
     import pandas as pd
 
     names = [f"images/{path}" for path, _ in members()]
-    _written(folder, {f"images/{name}": data for name, data in members()})
+    written(folder, {f"images/{name}": data for name, data in members()})
     labels = [name.split("/")[1] for name in names]
     ages = [20.5 + 3 * i for i in range(len(names))]
     tags = ["cat|big" if i % 2 else "dog" for i in range(len(names))]
@@ -215,38 +181,11 @@ def _tables(folder: Path) -> list[Path]:
 
 
 def _space(folder: Path) -> list[Path]:
-    return _written(folder, {"space.yaml": SPACE.encode()})
+    return written(folder, {"space.yaml": SPACE.encode()})
 
 
 def _study_file(folder: Path) -> list[Path]:
-    return _written(folder, {"study.yaml": STUDY.encode()})
-
-
-def _model(folder: Path) -> list[Path]:
-    """Write the folders of a network of timm and of this package's own network."""
-    import torch
-
-    from automl.final.model_folder import write_model_folder
-    from automl.records import DatasetInfo
-    from automl.spaces.architectures.factories import LINEAR_ON_PIXELS
-    from automl.training.models.build import build_model, input_size
-    from automl.training.models.hyperparameters import Recipe
-
-    info = DatasetInfo(
-        name="damaged", task="classification", classes=("cat", "dog", "owl"), in_chans=3, img_size=SIDE,
-        mean=(0.5,) * 3, std=(0.25,) * 3, class_counts=(5, 5, 5), fingerprint="0", n_train=15, n_val=5, n_holdout=5,
-        n_skipped=0,
-    )  # fmt: skip
-    torch.manual_seed(0)
-    paths = []
-    for name in ("test_resnet", "test_vit", LINEAR_ON_PIXELS):
-        config = {"model": name, "opt": "sgd", "lr": 0.1, "batch_size": 2}
-        recipe = Recipe.from_config(config)
-        place = folder / name.split(":")[-1]
-        size = input_size(recipe, info)
-        write_model_folder(place, build_model(recipe, info), config, info, size=size)
-        paths += [place / "config.json", place / "preprocess.json", place / "model.safetensors"]
-    return paths
+    return written(folder, {"study.yaml": STUDY.encode()})
 
 
 def _study(folder: Path) -> list[Path]:
@@ -282,11 +221,15 @@ def _inspect_folder(path: Path) -> None:
     automl.inspect(path.parents[1])
 
 
+def _inspect_beside(path: Path) -> None:
+    automl.inspect(path.parent)
+
+
 @cache
 def _predictor(folder: Path) -> Any:
     place = folder.parent / "predictor"
     if not place.is_dir():
-        _model(place)
+        networks.model(place)
     return automl.load(place / "test_resnet")
 
 
@@ -303,11 +246,6 @@ def _load_study_file(path: Path) -> None:
     from automl.config import load
 
     load(path)
-
-
-def _load_model(path: Path) -> None:
-    predictor = automl.load(path.parent)
-    predictor.predict([picture(0), picture(1)])
 
 
 def _commands(path: Path) -> None:
@@ -343,17 +281,17 @@ READERS: tuple[Reader, ...] = (
         "image",
         _images,
         _predict,
-        {".png": (*BINARY, damage.with_png_chunks, damage.with_png_chunks), "": BINARY},
+        {".png": (*BINARY, containers.with_png_chunks, containers.with_png_chunks), "": BINARY},
     ),
-    Reader("folder", _folder, _inspect_folder, {"": (*BINARY, damage.with_png_chunks)}),
-    Reader("zip", _zips, _inspect, {"": (*BINARY, damage.in_zip_directory, damage.in_zip_directory)}),
+    Reader("folder", _folder, _inspect_folder, {"": (*BINARY, containers.with_png_chunks)}),
+    Reader("zip", _zips, _inspect, {"": (*BINARY, containers.in_zip_directory, containers.in_zip_directory)}),
     Reader(
         "tar",
         _tars,
         _inspect,
         {
-            ".tar": (*BINARY, *[damage.in_tar_header] * 3),
-            ".gz": (*BINARY, *[damage.inside_gzip] * 3),
+            ".tar": (*BINARY, *[containers.in_tar_header] * 3),
+            ".gz": (*BINARY, *[containers.inside_gzip] * 3),
             "": BINARY,
         },
     ),
@@ -367,15 +305,54 @@ READERS: tuple[Reader, ...] = (
     Reader("study-file", _study_file, _load_study_file, {"": _YAML}),
     Reader(
         "model",
-        _model,
-        _load_model,
-        {".safetensors": (*BINARY, *[damage.in_safetensors_header] * 3), "": _JSON},
+        networks.model,
+        networks.load_model,
+        {".safetensors": (*BINARY, *[containers.in_safetensors_header] * 3), "": _JSON},
     ),
+    Reader(
+        "weights",
+        networks.weights,
+        networks.load_weights,
+        {
+            ".safetensors": (*BINARY, *[containers.in_safetensors_header] * 3),
+            ".pth": (
+                *BINARY,
+                containers.in_zip_directory,
+                containers.in_zip_member,
+                containers.in_zip_member,
+            ),
+            "": _JSON,
+        },
+    ),
+    Reader(
+        "cache",
+        networks.cache,
+        networks.read_cache,
+        {
+            ".json": _JSON,
+            ".npz": (
+                *BINARY,
+                containers.in_zip_directory,
+                containers.in_zip_member,
+                containers.in_zip_member,
+            ),
+            "": BINARY,
+        },
+    ),
+    Reader("xml", lists.xml, _inspect_folder, {"": (*TEXT, *[damage.in_markup] * 3, damage.reencoded)}),
+    Reader("export", lists.exports, _inspect_beside, {"": (*_JSON, damage.revalued, damage.reencoded)}),
+    Reader(
+        "split",
+        lists.splits,
+        _inspect_folder,
+        {".json": (*_JSON, damage.reencoded), "": (*TEXT, damage.reencoded)},
+    ),
+    Reader("encoding", lists.encodings, _inspect_beside, {"": (*TEXT, *[damage.reencoded] * 2)}),
     Reader(
         "study",
         _study,
         _commands,
-        {".db": (*BINARY, *[damage.in_database] * 5), ".json": _JSON, ".yaml": _YAML, "": TEXT},
+        {".db": (*BINARY, *[containers.in_database] * 5), ".json": _JSON, ".yaml": _YAML, "": TEXT},
     ),
 )
 NAMES = tuple(reader.name for reader in READERS)

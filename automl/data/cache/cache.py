@@ -19,6 +19,7 @@ from automl.data.cache.checksums import find_damage, write_checksums
 from automl.data.cache.downscale import copy_findings, larger_entry, shrink
 from automl.data.cache.eviction import IMAGES, LOCK, META, Hold, NoRoomError, make_room, new_folder, touch
 from automl.data.cache.hashes import Digests
+from automl.data.cache.stored_findings import read_findings, read_words, write_findings
 from automl.data.cache.streamed_images import STREAM, can_stream, write_stream
 from automl.data.decoding.convert import Findings
 from automl.data.decoding.decode import ColourFound, Decoded, DecodingTime, decode_all
@@ -27,6 +28,8 @@ from automl.data.decoding.near_duplicates import near_duplicates
 from automl.data.decoding.pixel_range import PixelRange
 from automl.data.sources.base import Source
 from automl.data.sources.part import SourcePart
+from automl.documents.array_file import read_array
+from automl.documents.json_file import read_json
 from automl.errors import DataError
 from automl.log import get_logger
 from automl.records import Resize
@@ -38,8 +41,6 @@ _VERSION = 5
 _SPARE_BYTES = 64 * 2**20
 _ROWS_AT_ONCE = 256
 _TRIED_AGAIN = 32  # images that could not be read
-# Pillow's modes by number, and why rows cannot be used.
-_WORDS = "words.json"
 # The key of `Cached.informative` in meta.json.
 _INFORMATIVE = "telling"
 
@@ -225,7 +226,7 @@ def _build(plan: _Plan, progress: Progress) -> tuple[_Plan, Cached]:
     usable[list(decoded.reasons)] = False
     pairs, informative = near_duplicates(decoded.findings.thumbs, digests.distinct(usable))
     np.save(folder / "pairs.npy", pairs)
-    _write_findings(folder, digests, decoded)
+    write_findings(folder, digests, decoded)
     meta = {
         "version": _VERSION,
         "state": plan.state,
@@ -288,18 +289,6 @@ def _finish(plan: _Plan, meta: dict[str, Any]) -> Cached:
     return plan.read_back(plan.building)
 
 
-def _write_findings(folder: Path, digests: Digests, decoded: Decoded) -> None:
-    (folder / "thumbs.npy").unlink(missing_ok=True)
-    names = sorted(set(decoded.modes))
-    number = {name: k for k, name in enumerate(names)}
-    np.save(folder / "modes.npy", np.array([number[mode] for mode in decoded.modes], dtype=np.uint8))
-    if not isinstance(decoded.findings.sizes, np.memmap):  # otherwise the worker processes have written them
-        np.save(folder / "digests.npy", digests.octets)
-        np.save(folder / "sizes.npy", decoded.findings.sizes)
-    words = {"modes": names, "reasons": decoded.reasons}
-    (folder / _WORDS).write_text(json.dumps(words), encoding="utf-8")
-
-
 def _read(folder: Path, n: int, img_size: int, *, streamed: bool = False) -> Cached | None:
     """Read an entry; None if it is missing, incomplete, damaged or made for something else."""
     if not folder.is_dir():
@@ -308,15 +297,13 @@ def _read(folder: Path, n: int, img_size: int, *, streamed: bool = False) -> Cac
     try:
         if damage := find_damage(folder):
             raise ValueError(damage)
-        meta: dict[str, Any] = json.loads((folder / META).read_text(encoding="utf-8"))
+        meta: dict[str, Any] = read_json(folder / META)
         found = (meta["version"], meta["n"], meta["img_size"], meta["streamed"])
         if found != (_VERSION, n, img_size, streamed):
             return None
-        words: dict[str, Any] = json.loads((folder / _WORDS).read_text(encoding="utf-8"))
-        digests, sizes, pairs = (np.load(folder / f"{name}.npy") for name in ("digests", "sizes", "pairs"))
-        modes = np.load(folder / "modes.npy").tolist()
+        words, found_in = read_words(folder), read_findings(folder, n)
         shape = (n, img_size, img_size, meta["in_chans"])
-        if len(digests) != n or not (streamed or _holds(folder / IMAGES, shape)):
+        if not (streamed or _holds(folder / IMAGES, shape)):
             return None
         touch(folder)
         return Cached(
@@ -324,10 +311,10 @@ def _read(folder: Path, n: int, img_size: int, *, streamed: bool = False) -> Cac
             img_size=img_size,
             in_chans=meta["in_chans"],
             reasons=tuple(words["reasons"].get(str(row), "") for row in range(n)),
-            digests=Digests(digests),
-            modes=tuple(words["modes"][k] for k in modes),
-            sizes=sizes,
-            pairs=pairs,
+            digests=Digests(found_in["digests"]),
+            modes=tuple(words["modes"][k] for k in found_in["modes"].tolist()),
+            sizes=found_in["sizes"],
+            pairs=found_in["pairs"],
             informative=bool(meta[_INFORMATIVE]),
             was_there=True,
             streamed=streamed,
@@ -341,7 +328,7 @@ def _read(folder: Path, n: int, img_size: int, *, streamed: bool = False) -> Cac
 
 
 def _holds(path: Path, shape: tuple[int, ...]) -> bool:
-    images = np.load(path, mmap_mode="r")
+    images = read_array(path, mapped=True)
     return bool(images.shape == shape and images.dtype == np.uint8)
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +15,7 @@ from automl.data.cache.checksums import CHECKSUMS
 from automl.data.cache.eviction import IMAGES, META, entries
 from automl.data.constants import DOWNSCALE_FROM
 from automl.data.decoding.image_format import Target
+from automl.documents.json_file import read_object
 from automl.machine import cores
 
 _ROWS_AT_ONCE = 64
@@ -24,15 +23,19 @@ _ROWS_AT_ONCE = 64
 
 def larger_entry(cache_dir: Path, target: Target, *, version: int, state: str) -> tuple[Path, int] | None:
     """Return (folder, image size) of the smallest entry with the same images as `target`, at least twice as large."""
-    found = []
+    found: list[tuple[Path, int]] = []
     for entry in entries(cache_dir):
-        meta = _meta(entry.folder)
+        meta = read_object(entry.folder / META)
         known = (meta.get("version"), meta.get("state"), meta.get("streamed"), meta.get("resize", "crop"))
-        alike = tuple(meta.get("pixel_range", ())) == target.pixel_range
-        if alike and known == (version, state, False, target.resize):
-            size = meta.get("img_size", 0)
-            if size >= DOWNSCALE_FROM * target.img_size:
-                found.append((entry.folder, size))
+        alike = meta.get("pixel_range", []) == list(target.pixel_range)
+        size = meta.get("img_size")
+        size = size if isinstance(size, int) else 0
+        if (
+            size >= DOWNSCALE_FROM * target.img_size
+            and alike
+            and known == (version, state, False, target.resize)
+        ):
+            found.append((entry.folder, size))
     return min(found, key=lambda item: item[1], default=None)
 
 
@@ -67,11 +70,3 @@ def _resized(pixels: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.uint8]:
     image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
     resized = image.resize((size, size), Image.Resampling.HAMMING)
     return np.asarray(resized, dtype=np.uint8).reshape(size, size, pixels.shape[2])
-
-
-def _meta(folder: Path) -> dict[str, Any]:
-    try:
-        found = json.loads((folder / META).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}

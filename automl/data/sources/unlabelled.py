@@ -20,7 +20,8 @@ from automl.data.readers import FolderReader
 from automl.data.sources.arrays import tensor_values, to_images
 from automl.data.sources.dataset_labels import image_in
 from automl.data.sources.files.base import Files, FolderFiles, LooseFiles
-from automl.data.sources.files.layout import IMAGE_SUFFIXES, is_hidden, printable
+from automl.data.sources.files.image_files import IMAGE_SUFFIXES, is_hidden
+from automl.data.sources.files.layout import printable
 from automl.data.sources.files.manifest import is_manifest, require_images, table_cells
 from automl.data.sources.files.tables.lookup import Lookup
 from automl.data.sources.files.tables.read_table import most_bytes, read_table

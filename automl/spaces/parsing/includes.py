@@ -10,7 +10,7 @@ from typing import Any
 
 from automl.documents.yaml_file import read_yaml
 from automl.errors import SpaceError, unknown_name
-from automl.machine import expanded
+from automl.machine import expanded, path_problem
 from automl.spaces.parsing.left_out import without_left_out
 
 INCLUDE = "include"
@@ -44,6 +44,8 @@ def find_space(name_or_file: str | Path, folder: Path | None = None) -> Path:
     if path.suffix.lower() in _SUFFIXES:
         return path if folder is None else folder / expanded(path)
     preset = _preset_folder() / f"{name_or_file}.yaml"
+    if problem := path_problem(preset):
+        raise SpaceError(problem)
     if path.name != str(name_or_file) or not preset.is_file():
         raise SpaceError(unknown_name("search space", str(name_or_file), presets()))
     return preset

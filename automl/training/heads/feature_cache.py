@@ -11,8 +11,6 @@ import hashlib
 import json
 import os
 import time
-import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from time import monotonic
@@ -23,6 +21,7 @@ import numpy.typing as npt
 
 from automl.data.cache.eviction import META, Hold, make_room, touch
 from automl.data.cache.streamed_images import open_images
+from automl.documents.array_file import read_arrays
 from automl.errors import DataError
 from automl.log import get_logger
 
@@ -112,10 +111,12 @@ class FeatureEntry:
             return
         for path in sorted(self._folder.glob("part-*.npz")):
             try:
-                # np.load would leave a damaged file open.
-                with path.open("rb") as file, np.load(file, allow_pickle=False) as part:
-                    yield part["rows"], part["values"] if values else part["rows"]
-            except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+                names = ("rows", "values") if values else ("rows",)
+                part = read_arrays(path, names)
+                if part["rows"].ndim != 1 or part["rows"].dtype != np.int64:
+                    raise ValueError(f"its rows are {part['rows'].dtype} {part['rows'].shape}")
+                yield part["rows"], part[names[-1]]
+            except (OSError, ValueError) as error:
                 _log.info("features in %s are damaged and computed again (%s)", path, error)
                 with contextlib.suppress(OSError):
                     path.unlink()

@@ -151,6 +151,9 @@ def read_config(path: Path) -> dict[str, Any]:
         ) from error
     if not isinstance(content, dict) or not isinstance(content.get("architecture"), str):
         raise ModelError(f"{str(path)!r} must name its timm model as `architecture`, but does not")
+    for key in ("pretrained_cfg", "model_args"):
+        if not isinstance(content.get(key), dict | None):
+            raise ModelError(f"{str(path)!r} must hold an object as `{key}`, not {content[key]!r:.80}")
     return content
 
 

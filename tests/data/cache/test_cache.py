@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from PIL import Image
 
 from automl.data.cache import cache
 from automl.data.cache.cache import Cached, open_or_build
+from automl.data.cache.checksums import write_checksums
 from automl.data.decoding import image_format as scan
 from automl.data.decoding.image_format import Target
 from automl.data.pixels import to_pixels
@@ -81,6 +83,51 @@ def test_damaged_folder_is_made_again(root: Path, tmp_path: Path, name: str, dam
     assert not again.was_there
     assert (folder / "images.npy").stat().st_size == 128 + 7 * 8 * 8 * 3
     assert [path.name for path in (tmp_path / "cache").iterdir()] == [folder.name]
+
+
+_CHANGED: dict[str, Any] = {
+    "words.json": [
+        5,
+        {"modes": ["RGB"], "reasons": 5},
+        {"modes": [5], "reasons": {}},
+        {"modes": ["RGB"], "reasons": {"1": 5}},
+        {"modes": [], "reasons": {}},
+    ],
+    "digests.npy": [np.zeros(7, dtype=np.uint8), np.zeros((7, 32)), np.zeros((6, 32), dtype=np.uint8)],
+    "sizes.npy": [np.zeros((7, 3), dtype=np.int32), np.zeros((7, 2))],
+    "pairs.npy": [np.zeros(3, dtype=np.int64), np.array([[0, 7]]), np.array([[-1, 0]])],
+    "modes.npy": [np.zeros((7, 1), dtype=np.uint8), np.zeros(7), np.zeros(3, dtype=np.uint8)],
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name in _CHANGED for value in _CHANGED[name]])
+def test_entry_with_other_content_and_the_right_checksums_is_made_again(
+    root: Path, tmp_path: Path, name: str, value: Any
+) -> None:
+    folder = _open(root, tmp_path / "cache").folder
+    if name.endswith(".npy"):
+        np.save(folder / name, value)
+    else:
+        (folder / name).write_text(json.dumps(value))
+    write_checksums(folder)
+    again = _open(root, tmp_path / "cache")
+    assert not again.was_there
+    assert set(again.modes) == {"RGB"}
+    assert again.sizes.tolist() == [[12, 10]] * 7
+
+
+@pytest.mark.parametrize("key", ["pixel_range", "img_size", "n", "in_chans", "resize", "state", "version"])
+@pytest.mark.parametrize("value", [5, "x", None, [1], {}, 1e300])
+def test_larger_entry_with_other_facts_than_it_should_have_is_not_scaled_down(
+    root: Path, tmp_path: Path, key: str, value: Any
+) -> None:
+    folder = _open(root, tmp_path / "cache", Target(32, 3)).folder
+    meta = json.loads((folder / "meta.json").read_text())
+    (folder / "meta.json").write_text(json.dumps({**meta, key: value}))
+    write_checksums(folder)
+    images = np.load(_open(root, tmp_path / "cache").images_path)
+    assert images.shape == (7, 8, 8, 3)
+    assert images.std() > 0
 
 
 def test_bad_files_are_named(root: Path, tmp_path: Path) -> None:

@@ -94,7 +94,14 @@ def test_cross_validation_is_suggested_where_the_search_holds_it(search_s: float
 
 @pytest.mark.parametrize(
     ("remaining", "first", "expected"),
-    [(20.0, True, 7.0), (100.0, True, 35.0), (80.0, True, 28.0), (200.0, True, 30.0), (900.0, True, 72.0), (500.0, False, 40.0)],
+    [
+        (20.0, True, 7.0),
+        (100.0, True, 35.0),
+        (80.0, True, 28.0),
+        (200.0, True, 30.0),
+        (900.0, True, 72.0),
+        (500.0, False, 40.0),
+    ],
 )
 def test_first_head_has_more_of_a_short_time(remaining: float, first: bool, expected: float) -> None:
     assert _seconds(remaining, first=first) == pytest.approx(expected)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -105,3 +106,19 @@ def test_half_precision_is_used_where_values_fit() -> None:
     assert as_kept(values, half=False).dtype == np.float32
     assert as_kept(1e6 * values, half=True).dtype == np.float32
     assert as_kept(np.nan * values, half=True).dtype == np.float32
+
+
+@pytest.mark.parametrize("rows", [b"no array", np.zeros((2, 2), dtype=np.int64), np.array([0.5, 1.5])])
+def test_file_of_other_content_with_the_right_checksum_is_removed(rows: Any, tmp_path: Path) -> None:
+    write(tmp_path, [1])
+    (path,) = tmp_path.rglob("part-*.npz")
+    write(tmp_path, [2])
+    values = np.ones((2, 4), dtype=np.float32)
+    if isinstance(rows, bytes):
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("rows.npy", rows)
+            archive.writestr("values.npy", rows)
+    else:
+        np.savez(path, rows=rows, values=values)
+    assert there(tmp_path, [1, 2]) == [False, True]
+    assert not path.exists()

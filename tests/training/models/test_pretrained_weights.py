@@ -271,6 +271,12 @@ def test_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
         ("[]", "must name its timm model"),
         ('{"architecture": "resnet99"}', "names 'resnet99', which timm does not have"),
         ('{"architecture": "resnet18", "pretrained_cfg": {"mean": ["x"]}}', "must have numbers as mean"),
+        (
+            '{"architecture": "resnet18", "pretrained_cfg": 5}',
+            "must hold an object as `pretrained_cfg`, not 5",
+        ),
+        ('{"architecture": "resnet18", "pretrained_cfg": "x"}', "must hold an object as `pretrained_cfg`"),
+        ('{"architecture": "resnet18", "model_args": [1]}', "must hold an object as `model_args`"),
     ],
 )
 def test_config_beside_weights_that_cannot_be_used_is_named(

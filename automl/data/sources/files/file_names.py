@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
 from automl.data.sources.base import counted
 from automl.data.sources.files.folder_kinds import SHOWN, listed, masks_among, unwrap
-from automl.data.sources.files.layout import ImageFiles, Layout, image_files, mask_note, notes_on, printable
+from automl.data.sources.files.image_files import ImageFiles, image_files
+from automl.data.sources.files.layout import Layout, mask_note, notes_on, printable
 from automl.data.sources.files.split_names import (
     TRAIN,
     UNLABELLED,
@@ -33,6 +37,8 @@ _BETWEEN = r"\s_.,;:=()\[\]{}\-–—（）"
 _BEFORE_WORD = re.compile(f"[{_BETWEEN}]*")
 _AFTER_WORD = re.compile(rf"(?:[{_BETWEEN}\d]|(?<=[\s_])#(?=\d))*\Z")
 _NUMBER = re.compile(r"\d+")
+_ANY = "0"  # in the place of each number of a name, to see what names have in common
+_MOST_FORMS = 4096  # that are remembered; most data have one for each class
 _LONGEST_GRADE = 3  # digits; longer numbers are dates and the like
 _LONGEST = 255  # characters of a file name
 _FEWEST = 3  # images of a class: one for each part of a split
@@ -49,25 +55,47 @@ Notes = tuple[str, ...]
 _SAYING_NOTHING = frozenset(_NUMBERED_BY_PROGRAMS.split())
 
 
-class _Said(NamedTuple):
-    """The class in a name, "" for none, what stands before it, "" if no number does, and numbers after it."""
+class _Form(NamedTuple):
+    """What all names say that differ in numbers alone. Each number is 0 in `word` and `before`, what stands before it.
+
+    `ahead` numbers stand before the word, and `inside` numbers are in it. Of the `behind` numbers after it, the last
+    `own` are those of the image.
+    """
 
     word: str
     before: str = ""
-    after: str = ""
+    ahead: int = 0
+    inside: int = 0
+    behind: int = 0
+    own: int = 0
 
 
-class _Named(NamedTuple):
-    """An image: its position among the paths, the number of its folder, and what its name says."""
+@dataclass(frozen=True)
+class _Images:
+    """Images by their places among the paths, the numbers of their folders, and what their names say ("" for nothing).
 
-    position: int
-    folder: int
-    said: str
-    before: str
-    after: str
+    Lists, as there are many images: an object for each would take twice the time.
+    """
+
+    places: list[int]
+    folders: list[int]
+    forms: list[_Form]
+    said: list[str]
+
+    def outside(self, folders: Collection[int]) -> _Images:
+        """Return those that lie in no folder of these."""
+        if not folders:
+            return self
+        rows = [row for row, folder in enumerate(self.folders) if folder not in folders]
+        return _Images(
+            [self.places[row] for row in rows],
+            [self.folders[row] for row in rows],
+            [self.forms[row] for row in rows],
+            [self.said[row] for row in rows],
+        )
 
 
-def read_file_names(paths: Sequence[str]) -> tuple[Layout | None, str]:
+def read_file_names(paths: Sequence[str], found: ImageFiles | None = None) -> tuple[Layout | None, str]:
     """Return images with the classes in their names; or None, and why they are not read so ("" for no reason).
 
     All images lie in one folder, or in folders of the parts of a split. All names are a word and a number, or else a
@@ -75,23 +103,29 @@ def read_file_names(paths: Sequence[str]) -> tuple[Layout | None, str]:
     of cameras and programs (IMG, DSC, frame) are no classes. A part without such names is left out: Kaggle's test
     images are numbered. A number that stands before several words is that of one thing in several views: 10_left,
     10_right_2. Numbers after a word that repeat may say more than it: 0_grade_1, 1_grade_2, grade_1_001.
+    `found` are the images among the paths, if they are known.
     """
-    found = image_files(paths)
+    found = image_files(paths) if found is None else found
     parts, notes = _parts(found)
     masks = masks_among([paths[i] for i in found.kept]) if parts else frozenset()
     why = ""
-    for say, place in ((_word_first, "begin"), (_word_last, "end")):
-        images = [
-            _Named(i, folder, *say(paths[i]))
-            for i, folder in zip(found.kept, found.folder_of, strict=True)
-            if folder in parts and paths[i] not in masks
+    rows = [k for k, folder in enumerate(found.folder_of) if folder in parts]
+    rows = [k for k in rows if paths[found.kept[k]] not in masks] if masks else rows
+    places, folders = [found.kept[k] for k in rows], [found.folder_of[k] for k in rows]
+    names = [_without_numbers(paths[i]) for i in places]
+    for read, place in ((_word_first, "begin"), (_word_last, "end")):
+        forms = list(map(read, names))
+        words = [
+            form.word if not form.inside else _word(paths[i], form)
+            for i, form in zip(places, forms, strict=True)
         ]
+        images = _Images(places, folders, forms, words)
         bare = _without_names(images, parts)
-        images = [image for image in images if image.folder not in bare]
-        counts = Counter(image.said for image in images)
+        images = images.outside(bare)
+        counts = Counter(images.said)
         if len(counts.keys() - {""}) < 2 or 2 * counts[""] >= counts.total():
             continue  # one word, or most names are anything
-        odd = next((paths[image.position] for image in images if not image.said), "")
+        odd = paths[images.places[images.said.index("")]] if counts[""] else ""
         problem = _problem(counts, odd, place) or _views(images, paths) or _grades(images, paths)
         if not problem:
             told = (*notes, *_told(found, parts, bare), *mask_note(masks), *notes_on(found, 0))
@@ -100,18 +134,18 @@ def read_file_names(paths: Sequence[str]) -> tuple[Layout | None, str]:
     return None, why
 
 
-def _layout(images: Sequence[_Named], paths: Sequence[str], parts: dict[int, str], told: Notes) -> Layout:
-    counts = Counter(image.said for image in images)
+def _layout(images: _Images, paths: Sequence[str], parts: dict[int, str], told: Notes) -> Layout:
+    counts = Counter(images.said)
     classes = tuple(sorted(counts))
     number = {name: k for k, name in enumerate(classes)}
-    several = len({parts[image.folder] for image in images}) > 1
-    first = printable(paths[images[0].position].rpartition("/")[2])
-    said = f"Labels from file names, as in {first} the class {images[0].said!r}: {_shares(counts)}."
+    several = len({parts[folder] for folder in images.folders}) > 1
+    first = printable(paths[images.places[0]].rpartition("/")[2])
+    said = f"Labels from file names, as in {first} the class {images.said[0]!r}: {_shares(counts)}."
     return Layout(
-        kept=np.array([image.position for image in images], dtype=np.int64),
+        kept=np.array(images.places, dtype=np.int64),
         classes=classes,
-        labels=np.array([number[image.said] for image in images]),
-        splits=[parts[image.folder] if several else "" for image in images],
+        labels=np.array([number[word] for word in images.said]),
+        splits=[parts[folder] if several else "" for folder in images.folders],
         notes=(said, *told),
     )
 
@@ -134,53 +168,89 @@ def _parts(found: ImageFiles) -> tuple[dict[int, str], tuple[str, ...]]:
 def _stem(path: str) -> str:
     """Return the name of a file in composed letters without its extension; "" for one that no file system has."""
     stem = path.rpartition("/")[2].rpartition(".")[0]
-    return unicodedata.normalize("NFC", stem) if len(stem) <= _LONGEST else ""
+    if len(stem) > _LONGEST:
+        return ""
+    return stem if stem.isascii() else unicodedata.normalize("NFC", stem)
+
+
+def _without_numbers(path: str) -> str:
+    """Return the name of a file with 0 for each number."""
+    return _NUMBER.sub(_ANY, _stem(path))
+
+
+def _word(path: str, form: _Form) -> str:
+    return _plain(_filled(form.word, _NUMBER.findall(_stem(path))[form.ahead :]))
+
+
+def _before(path: str, form: _Form) -> str:
+    """Return what stands before the word in a name."""
+    return _filled(form.before, _NUMBER.findall(_stem(path)))
+
+
+def _after(path: str, form: _Form) -> str:
+    """Return the numbers after the word; without dates, if the last one is that of the image."""
+    found = _NUMBER.findall(_stem(path))[form.ahead + form.inside :]
+    if not form.own:
+        return " ".join(found)
+    return " ".join(number for number in found[: -form.own] if len(number) <= _LONGEST_GRADE)
+
+
+def _filled(text: str, numbers: Sequence[str]) -> str:
+    """Return a text with the first of these numbers in the place of each 0."""
+    texts = text.split(_ANY)
+    return "".join(itertools.chain.from_iterable(zip(texts, (*numbers[: len(texts) - 1], ""), strict=True)))
 
 
 def _plain(word: str) -> str:
     return printable(word).strip()
 
 
-def _word_first(path: str) -> _Said:
+@lru_cache(maxsize=_MOST_FORMS)
+def _word_first(name: str) -> _Form:
     """Return the word before the number at the end of a file's name."""
-    stem = _stem(path)
-    found = _NUMBERED.fullmatch(marks_as_letters(stem))
+    found = _NUMBERED.fullmatch(marks_as_letters(name))
     if found is None:
-        return _Said("")
-    numbers = _NUMBER.findall(stem, found.end("word"))[:-1]  # the last one is that of the image
-    grades = [number for number in numbers if len(number) <= _LONGEST_GRADE]
-    return _Said(_plain(stem[: found.end("word")]), after=" ".join(grades))
+        return _Form("")
+    word = name[: found.end("word")]
+    inside = word.count(_ANY)
+    behind = name.count(_ANY) - inside
+    return _Form(word if inside else _plain(word), inside=inside, behind=behind, own=1)
 
 
-def _word_last(path: str) -> _Said:
+@lru_cache(maxsize=_MOST_FORMS)
+def _word_last(name: str) -> _Form:
     """Return the word after a number, which begins the name or follows words of programs: 0_cat, IMG_0001_cat (2).
 
     Signs that belong to a word are a part of it: good!, C++ and A-, but not those of (cat).
     """
-    stem = _stem(path)
-    pieces = [stem[slice(*found.span())] for found in _PIECES.finditer(marks_as_letters(stem))]
+    pieces = [name[slice(*found.span())] for found in _PIECES.finditer(marks_as_letters(name))]
     words = [k for k, piece in enumerate(pieces) if piece[0].isalpha()]
     # A letter alone is no word of a program: P1a, P1b.
     of_programs = [k for k in words if len(pieces[k]) > 1 and pieces[k].lower() in _SAYING_NOTHING]
     own = next((k for k in words if k not in of_programs), words[-1] if words else 0)
-    numbers = [k for k in range(own) if pieces[k].isdecimal()]
+    numbers = [k for k in range(own) if pieces[k] == _ANY]
     if not numbers:
-        return _Said("")
+        return _Form("")
     begin = next(k for k in words if k > numbers[-1])
     signs = _BEFORE_WORD.sub("", "".join(pieces[numbers[-1] + 1 : begin]), count=1)
     rest = "".join(pieces[words[-1] + 1 :])
-    own_end = rest if rest == "-" else _AFTER_WORD.sub("", rest)
-    word = signs + "".join(pieces[begin : words[-1] + 1]) + own_end
-    after = _NUMBER.findall(rest.removeprefix(own_end))
-    return _Said(_plain(word), "".join(pieces[:begin]), " ".join(after))
+    word = (
+        signs + "".join(pieces[begin : words[-1] + 1]) + (rest if rest == "-" else _AFTER_WORD.sub("", rest))
+    )
+    inside = word.count(_ANY)
+    ahead = len(numbers)
+    behind = name.count(_ANY) - ahead - inside
+    return _Form(word if inside else _plain(word), "".join(pieces[:begin]), ahead, inside, behind)
 
 
-def _views(images: Sequence[_Named], paths: Sequence[str]) -> str:
+def _views(images: _Images, paths: Sequence[str]) -> str:
     """Return why words after numbers are no classes, if most numbers stand before several words; else ""."""
     words: dict[tuple[int, str], dict[str, str]] = defaultdict(dict)
-    for image in images:
-        if image.before:
-            words[image.folder, image.before].setdefault(image.said, paths[image.position])
+    for place, folder, form, said in zip(
+        images.places, images.folders, images.forms, images.said, strict=True
+    ):
+        if form.before:
+            words[folder, _before(paths[place], form)].setdefault(said, paths[place])
     several = [said for said in words.values() if len(said) > 1]
     if 2 * len(several) <= len(words):
         return ""
@@ -188,12 +258,13 @@ def _views(images: Sequence[_Named], paths: Sequence[str]) -> str:
     return f"names such as {first} and {second} have one number, so they may show the same thing"
 
 
-def _grades(images: Sequence[_Named], paths: Sequence[str]) -> str:
+def _grades(images: _Images, paths: Sequence[str]) -> str:
     """Return why words are no classes, if the numbers after one repeat in other images, as those of grades; else ""."""
     found: dict[str, dict[str, str]] = defaultdict(dict)
-    for image in images:
-        found[image.said].setdefault(image.after, paths[image.position])
-    counts = Counter(image.said for image in images)
+    for place, form, said in zip(images.places, images.forms, images.said, strict=True):
+        after = _after(paths[place], form) if form.behind > form.own else ""
+        found[said].setdefault(after, paths[place])
+    counts = Counter(images.said)
     for word, by_number in found.items():
         if 1 < len(by_number) < counts[word]:
             first, second = (
@@ -203,11 +274,11 @@ def _grades(images: Sequence[_Named], paths: Sequence[str]) -> str:
     return ""
 
 
-def _without_names(images: Sequence[_Named], parts: dict[int, str]) -> set[int]:
+def _without_names(images: _Images, parts: dict[int, str]) -> set[int]:
     """Return the folders of parts, except that of training, in which no name says a class."""
     said: dict[int, set[str]] = defaultdict(set)
-    for image in images:
-        said[image.folder].add(image.said)
+    for folder, word in set(zip(images.folders, images.said, strict=True)):
+        said[folder].add(word)
     return {k for k, words in said.items() if parts[k] == UNLABELLED or (parts[k] != TRAIN and words == {""})}
 
 

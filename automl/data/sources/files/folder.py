@@ -11,13 +11,13 @@ from automl.data.sources.files.annotations.xml_objects import object_tables
 from automl.data.sources.files.base import Files, FolderFiles
 from automl.data.sources.files.file_names import read_file_names
 from automl.data.sources.files.folder_kinds import listed, says_nothing
-from automl.data.sources.files.layout import Layout, image_files, printable, read_layout
+from automl.data.sources.files.image_files import image_files
+from automl.data.sources.files.layout import Layout, printable, read_layout
 from automl.data.sources.files.listed_split.labelled_parts import with_labelled_parts
 from automl.data.sources.files.listed_split.match import give_listed_split, with_listed_split
 from automl.data.sources.files.manifest import ManifestSource, manifest_source
 from automl.data.sources.files.tables.columns import Table
 from automl.data.sources.files.tables.find_tables import (
-    folder_around,
     named_tables,
     other_tables,
     told_tables,
@@ -132,7 +132,7 @@ class ClassFolderSource(Source):
 def _class_folders(files: Files) -> tuple[Layout | None, DataError]:
     """Return the class folders; None, and why, if there are none."""
     try:
-        return read_layout(files.paths, where=files.where), DataError()
+        return read_layout(files.paths, where=files.where, found=files.paths.images), DataError()
     except DataError as error:
         return None, error
 
@@ -142,7 +142,7 @@ def _kinds_of_objects(files: Files, layout: Layout | None) -> list[Table]:
     if layout is not None and len(layout.classes) > 1:
         return []
     found = object_tables(files)
-    return [] if found and read_file_names(files.paths)[0] is not None else found
+    return [] if found and read_file_names(files.paths, files.paths.images)[0] is not None else found
 
 
 def _by_folders_or_names(files: Files, layout: Layout | None, no_classes: DataError) -> Layout:
@@ -152,10 +152,10 @@ def _by_folders_or_names(files: Files, layout: Layout | None, no_classes: DataEr
     """
     if layout is not None and len(layout.classes) > 1:
         return layout
-    named, why = read_file_names(files.paths)
+    named, why = read_file_names(files.paths, files.paths.images)
     if named is not None:
         return named
-    unread = unread_beside(files, folder_around(files), sheets=layout is not None)
+    unread = unread_beside(files, files.paths.around, sheets=layout is not None)
     if layout is not None and not unread:
         return layout
     reasons = [str(no_classes)] if layout is None else [f"{files.where!r} holds only one folder of images"]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -12,14 +11,9 @@ import numpy.typing as npt
 from automl.data.sources.base import counted
 from automl.data.sources.files.folder_kinds import describes_images, is_image_folder, masks_among
 from automl.data.sources.files.folder_roles import read_roles
+from automl.data.sources.files.image_files import MOST_NAMED, ImageFiles, image_files
 from automl.errors import DataError
 
-IMAGE_SUFFIXES = frozenset(
-    [".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".dib", ".webp", ".avif", ".heic", ".heif"]
-    + [".tif", ".tiff", ".jp2", ".j2k", ".jpx", ".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".ico"]
-)
-# macOS, Synology, Windows.
-_OF_SYSTEMS = frozenset(("__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found"))
 _AS_IMAGES = "save them as PNG, with 16 bits where there are more than 8"
 # What people have in place of images, and what to do.
 _OTHER_KINDS = {
@@ -45,7 +39,6 @@ _OTHER_KINDS = {
         "unpack them, or give one alone",
     ),
 }
-_NAMED = 3  # files without the extension of an image that a note names
 
 
 @dataclass(frozen=True)
@@ -59,27 +52,14 @@ class Layout:
     notes: tuple[str, ...] = ()
 
 
-@dataclass
-class ImageFiles:
-    """Position and folder number of each image, and the parts of each folder's path.
-
-    Folders are few and images are many, so each folder is interpreted once.
-    """
-
-    kept: array[int] = field(default_factory=lambda: array("q"))
-    folder_of: array[int] = field(default_factory=lambda: array("q"))
-    folders: list[tuple[str, ...]] = field(default_factory=list)
-    others: int = 0
-    named: list[str] = field(default_factory=list)
-
-
-def read_layout(paths: Sequence[str], *, where: str) -> Layout:
+def read_layout(paths: Sequence[str], *, where: str, found: ImageFiles | None = None) -> Layout:
     """Find classes and splits in relative paths with "/" between their parts; `folder_roles` says how.
 
     Folders below a class folder do not count. Hidden files and folders and files without the extension of an image are
-    ignored. Raises DataError, which names `where`, if no class is found.
+    ignored. `found` are the images among the paths, if they are known. Raises DataError, which names `where`, if no
+    class is found.
     """
-    found = image_files(paths)
+    found = image_files(paths) if found is None else found
     if not found.kept:
         seen = (
             f" (but {counted(found.others, 'other file')} such as {printable(found.named[0])})"
@@ -137,11 +117,6 @@ def _other_kind(names: Sequence[str]) -> str:
     return ""
 
 
-def is_hidden(name: str) -> bool:
-    """Return whether a file or folder is hidden, or one that a system makes for itself, such as for thumbnails."""
-    return name.startswith(".") or name in _OF_SYSTEMS
-
-
 def printable(path: str) -> str:
     """Return the path as text that can be written anywhere: bytes that are not UTF-8 become escapes."""
     try:
@@ -149,41 +124,6 @@ def printable(path: str) -> str:
     except UnicodeEncodeError:
         return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return path  # the same object: there are many
-
-
-def image_files(paths: Sequence[str]) -> ImageFiles:
-    """Return the images among paths, without hidden ones and those in hidden folders."""
-    found = ImageFiles()
-    known: dict[str, int] = {}  # a folder's number; -1 for a hidden one
-    images: dict[str, bool] = {}  # whether an extension is that of an image
-    for position, path in enumerate(paths):
-        # pathlib takes a second for 60,000 paths.
-        folder, _, name = path.rpartition("/")
-        number = known.get(folder)
-        if number is None:
-            number = known[folder] = _add_folder(found, folder)
-        if number < 0 or is_hidden(name):
-            continue
-        stem, dot, ending = name.rpartition(".")
-        is_image = images.get(ending)
-        if is_image is None:
-            is_image = images[ending] = f".{ending.lower()}" in IMAGE_SUFFIXES
-        if is_image and dot and stem:
-            found.kept.append(position)
-            found.folder_of.append(number)
-        else:
-            found.others += 1
-            found.named += [path] if found.others <= _NAMED else []
-    return found
-
-
-def _add_folder(found: ImageFiles, folder: str) -> int:
-    """Return the number of a new folder; -1 where it, or a folder around it, is hidden."""
-    parts = tuple(part for part in folder.split("/") if part not in ("", "."))
-    if any(map(is_hidden, parts)):
-        return -1
-    found.folders.append(parts)
-    return len(found.folders) - 1
 
 
 def mask_note(masks: frozenset[str]) -> tuple[str, ...]:
@@ -201,7 +141,7 @@ def notes_on(found: ImageFiles, left: int) -> tuple[str, ...]:
     notes = []
     if found.others:
         shown = ", ".join(printable(path) for path in found.named)
-        more = f" and {found.others - _NAMED:,} more" if found.others > _NAMED else ""
+        more = f" and {found.others - MOST_NAMED:,} more" if found.others > MOST_NAMED else ""
         notes.append(
             f"{counted(found.others, 'file')} without the extension of an image ignored: {shown}{more}."
         )

@@ -15,7 +15,7 @@ from automl.data.sources.base import Source, counted, hash_lines
 from automl.data.sources.cells import groups_of
 from automl.data.sources.files.base import Files, LooseFiles
 from automl.data.sources.files.layout import printable
-from automl.data.sources.files.repeated_rows import in_one_part
+from automl.data.sources.files.listed_split.repeated_rows import in_one_part
 from automl.data.sources.files.tables.class_names import with_class_names
 from automl.data.sources.files.tables.columns import (
     Table,

@@ -15,6 +15,7 @@ from typing import IO, Any, cast
 
 from automl.data.readers import MAX_MEMBER_BYTES, Location, ReaderSpec, read_span
 from automl.data.sources.base import Source
+from automl.data.sources.files.base import Paths
 from automl.data.sources.files.folder import open_files
 from automl.data.sources.files.zip_archive import repeated_note, safe_member
 from automl.errors import DataError, reason_of
@@ -53,7 +54,7 @@ class TarFiles:
                 f"the data must be a readable tar, but {str(path)!r} is not ({why}): copy or pack it again"
             ) from error
         self.notes = repeated_note(again, "tar")
-        self.paths: Sequence[str] = list(self._members)
+        self.paths = Paths(self._members)
 
     def read(self, path: str, *, most: int = MAX_MEMBER_BYTES) -> bytes:
         """Return the bytes of a member; thread-safe. Raises DataError if it is truncated or too large."""

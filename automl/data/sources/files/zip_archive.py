@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from automl.data.readers import MAX_MEMBER_BYTES, ReaderSpec, ZipReader
 from automl.data.sources.base import Source, counted
+from automl.data.sources.files.base import Paths
 from automl.data.sources.files.folder import open_files
 from automl.errors import DataError, reason_of
 from automl.records import ReadOptions
@@ -42,7 +43,7 @@ class ZipFiles:
         except DataError:
             self._reader.close()
             raise
-        self.paths: Sequence[str] = list(self._rows)
+        self.paths = Paths(self._rows)
 
     def read(self, path: str, *, most: int = MAX_MEMBER_BYTES) -> bytes:
         """Return the unpacked bytes of a member. Raises DataError if it is damaged, encrypted or too large."""

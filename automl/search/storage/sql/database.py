@@ -15,6 +15,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
 from automl.errors import ConfigError, StorageError, reason_of
+from automl.machine import path_problem
 from automl.search.storage.sql import tables
 from automl.search.storage.sql.urls import (
     DRIVERS,
@@ -80,6 +81,8 @@ def require_reachable(url: str) -> None:
     """
     with _driver_needed(url):
         file = sqlite_file(with_driver(url))
+        if file is not None and (problem := path_problem(file)):
+            raise StorageError(f"the study's database cannot be created: {problem}")
         if file is None or file.is_file():
             shown = masked(url)
             with storage_errors(shown), connection_errors(shown), connected(url) as connection:

@@ -6,10 +6,13 @@ import unicodedata
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import pytest
 
 from automl.data.sources import open_source
+from automl.data.sources.files import file_names
 from automl.data.sources.files.file_names import read_file_names
+from automl.data.sources.files.split_names import marks_as_letters
 from automl.errors import DataError
 from tests.data.conftest import fingerprint, images_at, pack, pack_tar
 
@@ -242,3 +245,30 @@ def test_names_of_which_most_are_anything_do_not_hide_xml(tmp_path: Path) -> Non
 def test_name_of_a_megabyte_in_an_archive_takes_no_time() -> None:
     names = [*_names("cat", "dog"), f"{'a1_' * 2**19}.jpg", f"{'1_a' * 2**19}.jpg", f"{'_1' * 120}.jpg"]
     assert read_file_names(names)[0] is None
+
+
+@pytest.mark.parametrize("form", ["{word}.{k}.jpg", "{k}_{word}.jpg", "IMG_{k}_{word} ({k}).jpg"])
+def test_names_that_differ_in_numbers_alone_are_taken_apart_once(
+    form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[str] = []
+
+    def counted(text: str) -> str:
+        taken.append(text)
+        return marks_as_letters(text)
+
+    monkeypatch.setattr(file_names, "marks_as_letters", counted)
+    words = ("หมี", "собака", "zebra")
+    paths = [form.format(word=words[k % 3], k=k) for k in range(3000)]
+    layout, why = read_file_names(paths)
+    assert layout is not None, why
+    assert layout.classes == tuple(sorted(words))
+    assert np.bincount(layout.labels).tolist() == [1000] * 3
+    assert len(taken) <= 2 * len(words)
+
+
+def test_numbers_inside_of_words_and_of_any_script_stay_what_they_are() -> None:
+    names = [f"{k}_C3PO_{n}" for k, n in ((1, 7), (2, 7))] + ["٣_R2D2", "4_R2D2", "5_R2D2"]
+    layout, why = read_file_names([f"{name}.png" for name in names])
+    assert layout is None
+    assert "'C3PO'" in why

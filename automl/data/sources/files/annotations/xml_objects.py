@@ -12,7 +12,7 @@ from xml.parsers import expat
 
 from automl.data.sources.base import counted
 from automl.data.sources.files.base import Files
-from automl.data.sources.files.layout import image_files, printable
+from automl.data.sources.files.layout import printable
 from automl.data.sources.files.tables.columns import Table
 from automl.data.sources.files.tables.read_table import NOTE, most_bytes
 from automl.errors import DataError
@@ -47,8 +47,8 @@ def object_tables(files: Files) -> list[Table]:
     """
     import pandas as pd
 
-    paths = [path for path in files.paths if path.lower().endswith(_SUFFIX)]
-    images = [files.paths[i] for i in image_files(files.paths).kept] if paths else []
+    paths = files.paths.ending((_SUFFIX,))
+    images = [files.paths[i] for i in files.paths.images.kept] if paths else []
     by_stem: dict[str, str] = {}
     for path in images:
         folder, _, name = posixpath.splitext(path)[0].rpartition("/")

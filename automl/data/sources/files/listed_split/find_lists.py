@@ -52,12 +52,11 @@ def lists_of_parts(files: Files, learned: Collection[str] = ()) -> list[list[Par
     """
     by_folder: dict[str, list[str]] = defaultdict(list)
     alone: list[str] = []
-    for path in files.paths:
-        if path.lower().endswith(SUFFIXES):
-            if _WORDS & set(words_in(_stem(path))):
-                alone.append(path)
-            if path not in learned:
-                by_folder[posixpath.dirname(path)].append(path)
+    for path in files.paths.ending(SUFFIXES):
+        if _WORDS & set(words_in(_stem(path))):
+            alone.append(path)
+        if path not in learned:
+            by_folder[posixpath.dirname(path)].append(path)
     found = []
     for folder, paths in by_folder.items():
         if len(paths) > _MOST_LISTS:  # VOC's Main has lists of each class, too

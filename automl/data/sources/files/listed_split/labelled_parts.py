@@ -12,10 +12,10 @@ import numpy as np
 from automl.data.sources.base import counted
 from automl.data.sources.files.base import Files
 from automl.data.sources.files.folder_roles import bare_note, flat_note
-from automl.data.sources.files.layout import Layout, image_files, outside_note, printable
+from automl.data.sources.files.layout import Layout, outside_note, printable
 from automl.data.sources.files.split_names import HOLDOUT, TRAIN, VAL, split_of, words_in
 from automl.data.sources.files.tables.columns import make_table
-from automl.data.sources.files.tables.find_tables import NO_LABELS, folder_around
+from automl.data.sources.files.tables.find_tables import NO_LABELS
 from automl.data.sources.files.tables.lookup import Lookup, part_in_name
 from automl.data.sources.files.tables.read_table import SUFFIXES, most_bytes, read_table
 from automl.data.sources.files.tables.split_columns import texts
@@ -36,8 +36,8 @@ def with_labelled_parts(files: Files, layout: Layout) -> tuple[Layout, frozenset
     count. Numbers must be in a column called label.
     """
     used, tables = layout, set[str]()
-    images = image_files(files.paths)
-    taken = {images.folder_of[k] for k in np.flatnonzero(np.isin(images.kept, layout.kept)).tolist()}
+    images = files.paths.images
+    taken = set(np.asarray(images.folder_of)[np.isin(images.kept, layout.kept)].tolist())
     number = {name: k for k, name in enumerate(layout.classes)}
     bare = _bare_parts(files, images.folders, taken)
     read: dict[str, str] = {}
@@ -69,7 +69,7 @@ def with_labelled_parts(files: Files, layout: Layout) -> tuple[Layout, frozenset
 
 def _bare_parts(files: Files, folders: Sequence[tuple[str, ...]], taken: set[int]) -> dict[str, str]:
     """Return the folders of parts without any image that is used, and what they are."""
-    around = folder_around(files)
+    around = files.paths.around
     depth = len(around.split("/")) if around else 0
     tops: dict[str, list[bool]] = defaultdict(list)
     for k, folder in enumerate(folders):
@@ -82,9 +82,9 @@ def _bare_parts(files: Files, folders: Sequence[tuple[str, ...]], taken: set[int
 def _tables_of(files: Files, folder: str, part: str) -> list[str]:
     """Return the tables in a folder, and those of its part beside it."""
     found = []
-    for path in files.paths:
+    for path in files.paths.ending(SUFFIXES):
         name = posixpath.basename(path)
-        if path.lower().endswith(SUFFIXES) and NO_LABELS not in path.lower() and not _are_answers(name):
+        if NO_LABELS not in path.lower() and not _are_answers(name):
             beside = posixpath.dirname(path) == posixpath.dirname(folder) and part_in_name(path) == part
             if beside or posixpath.dirname(path) == folder:
                 found.append(path)

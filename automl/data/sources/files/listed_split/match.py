@@ -13,7 +13,8 @@ import numpy as np
 from automl.data.sources.base import counted
 from automl.data.sources.files.base import Files
 from automl.data.sources.files.folder_kinds import listed
-from automl.data.sources.files.layout import IMAGE_SUFFIXES, Layout, printable
+from automl.data.sources.files.image_files import IMAGE_SUFFIXES
+from automl.data.sources.files.layout import Layout, printable
 from automl.data.sources.files.listed_split.find_lists import PARTS, PartList, lists_of_parts
 from automl.data.sources.files.manifest import ManifestSource
 from automl.data.sources.files.split_names import TRAIN, splits_among

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from automl.data.sources.files.layout import IMAGE_SUFFIXES
+from automl.data.sources.files.image_files import IMAGE_SUFFIXES
 from automl.data.sources.files.tables.split_columns import IS_VALID, SPLIT, SplitColumns, find_split_columns
 from automl.data.sources.labels import is_bits, is_numbers
 from automl.errors import DataError, unknown_name

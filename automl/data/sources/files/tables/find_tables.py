@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from automl.data.sources.files.base import Files
 from automl.data.sources.files.folder_kinds import describes_others
-from automl.data.sources.files.layout import IMAGE_SUFFIXES
 from automl.data.sources.files.split_names import TRAIN, UNLABELLED, split_of, splits_among, words_in
 from automl.data.sources.files.tables.columns import (
     Table,
@@ -46,9 +45,9 @@ def named_tables(files: Files, *, image: str | None = None, group: str | None = 
     Text and JSON files of these names count if their content is a table, and there is no other. `image` and `group`
     name the columns, as in `make_table`.
     """
-    around = folder_around(files)
+    around = files.paths.around
     named: dict[str, str] = {}
-    for path in _table_paths(files):
+    for path in files.paths.ending(SUFFIXES):
         stem = posixpath.splitext(posixpath.basename(path))[0]
         if stem.lower() not in _NAMES:
             continue
@@ -76,7 +75,7 @@ def other_tables(
     """
     problem: DataError | None = None
     for place, by_content in itertools.product((_TOP, _PARTS, _BESIDE), (False, True)):
-        base = folder_around(files) if place == _BESIDE else None
+        base = files.paths.around if place == _BESIDE else None
         paths = _candidates(files, place=place, by_content=by_content)
         found, why = _readable(files, paths, image, group, base=base)
         tables, unclear = _with_targets(found if base is None else _of_objects(files, found), target)
@@ -180,10 +179,10 @@ def _names_files(files: Files, table: Table, *, least: float) -> bool:
 
 def _candidates(files: Files, *, place: str, by_content: bool) -> list[str]:
     """Return the tables in a place: `_TOP`, `_PARTS` of a split, or `_BESIDE`; with `by_content`, text and JSON."""
-    around = folder_around(files)
-    images = any(posixpath.splitext(path)[1].lower() in IMAGE_SUFFIXES for path in files.paths)
+    around = files.paths.around
+    images = bool(files.paths.images.kept)
     found, fits = [], dict[str, bool]()  # by folder: there may be many files in one
-    for path in _table_paths(files):
+    for path in files.paths.ending(SUFFIXES):
         stem, suffix = posixpath.splitext(posixpath.basename(path).lower())
         if (suffix in BY_CONTENT) != by_content or NO_LABELS in stem:
             continue
@@ -198,17 +197,6 @@ def _candidates(files: Files, *, place: str, by_content: bool) -> list[str]:
         if fits[folder]:
             found.append(path)
     return tables_by_content(files, found) if by_content else found
-
-
-def _table_paths(files: Files) -> list[str]:
-    """Return the files that may be tables by their endings; there are many others."""
-    return [path for path in files.paths if path.lower().endswith(SUFFIXES)]
-
-
-def folder_around(files: Files) -> str:
-    """Return the folder around all files, "" for the top."""
-    folders = {posixpath.dirname(path) for path in files.paths}
-    return posixpath.commonpath(folders) if folders else ""
 
 
 def _readable(

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from automl.data.sources.base import counted
-from automl.data.sources.files.layout import IMAGE_SUFFIXES
+from automl.data.sources.files.image_files import IMAGE_SUFFIXES
 from automl.data.sources.files.split_names import TRAIN, splits_among
 from automl.data.sources.files.tables.columns import IMAGE_COLUMNS
 from automl.data.sources.files.tables.split_columns import SPLIT

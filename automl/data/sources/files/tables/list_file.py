@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-from automl.data.sources.files.layout import IMAGE_SUFFIXES
+from automl.data.sources.files.image_files import IMAGE_SUFFIXES
 
 _LOOKED_AT = 20  # lines
 _FEWEST_NUMBERED = 3  # rows that have numbers before their images

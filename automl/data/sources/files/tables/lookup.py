@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 from automl.data.sources.base import counted
 from automl.data.sources.files.base import Files, LooseFiles
-from automl.data.sources.files.layout import IMAGE_SUFFIXES
+from automl.data.sources.files.image_files import IMAGE_SUFFIXES
 from automl.data.sources.files.split_names import part_beside, split_of
 
 _DEPTH = 2  # folders below that of a loose table that are searched

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from automl.data.sources.base import counted
-from automl.data.sources.files.layout import IMAGE_SUFFIXES
+from automl.data.sources.files.image_files import IMAGE_SUFFIXES
 from automl.data.sources.files.tables.columns import IMAGE_COLUMNS
 from automl.data.sources.files.tables.encoding import Names, decoded, utf_16
 from automl.data.sources.files.tables.json_table import is_labelled, rows_in
