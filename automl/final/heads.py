@@ -137,4 +137,5 @@ def head_alternative(head: Head) -> Alternative:
         head.val_score,
         whole=None if head.full is None else trained(head.full, head.n_full),
         out_of_fold=head.out_of_fold,
+        answers=head.answers,
     )

@@ -125,12 +125,12 @@ class Run:
             if promise.words:
                 self._note(promise.words)
             self._note_best(found)
-            label_errors = write_label_errors(self.setup, found)
             setup = self.setup
             if earlier is None:
                 setup, found = read_on(
                     setup, replace(promise, found=found), partial(_search_settings, setup), asked.is_set
                 )
+            label_errors = write_label_errors(setup, found)
             if asked.is_set():  # as in the search
                 found = replace(found, stopped=Reason(Code.INTERRUPTED))
                 self._note_stopped(found)

@@ -254,9 +254,10 @@ class Scored(contest.Contest):
 
     def __init__(self, others: list[Candidate], promise: float, crossed: Difference | None = None) -> None:
         self.others, self.promise, self.earlier, self.crossed = others, promise, None, crossed
+        self.beaten = []
 
     @property
-    def _judge(self) -> Judge:
+    def judge(self) -> Judge:
         return JUDGE
 
 

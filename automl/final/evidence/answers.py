@@ -14,6 +14,7 @@ from automl.final.evidence.candidates import Alternative, Candidate, Positions
 from automl.final.predictor import Predictor
 from automl.records import Rows
 from automl.training.evaluate import PART_BATCH
+from automl.training.steps.losses import in_units
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,28 @@ class Answered:
     def is_measured(self) -> bool:
         """Whether there is a batch that paid for no setup."""
         return self.first > 0.0 and len(self.candidate.rows) > PART_BATCH
+
+
+def remembered(
+    model: Alternative, val: Rows, order: Positions, *, seen: npt.NDArray[np.bool_], seconds_per_row: float
+) -> Answered | None:
+    """Return the scores that a head on features gave when it was fitted, for the validation rows at `order`.
+
+    Scoring it again would take as long as reading its features did: `seconds_per_row`. None if it is no such head, or
+    has not answered for all of these rows.
+    """
+    known, index = model.answers, np.load(val.index)[order]
+    if (
+        known is None
+        or model.trained.weights is None
+        or not len(order)
+        or not np.isin(index, known.rows).all()
+    ):
+        return None
+    place = np.argsort(known.rows)
+    place = place[np.searchsorted(known.rows, index, sorter=place)]
+    scores = in_units(known.logits, model.trained.info).numpy()[place]
+    return Answered(Candidate(model, order, scores, seen, seconds_per_row), seconds_per_row * len(order))
 
 
 def answered(

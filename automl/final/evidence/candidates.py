@@ -15,6 +15,7 @@ from automl.final.evidence.delivery import Delivery, NotBetter, Outscored
 from automl.final.evidence.paired import Difference, paired_difference
 from automl.final.retrain import Retrained
 from automl.records import Config, DatasetInfo
+from automl.training.evaluate import Answers
 from automl.training.heads.out_of_fold import OutOfFold
 from automl.training.models.hyperparameters import Recipe
 from automl.training.steps.standard_errors import standard_error
@@ -23,6 +24,7 @@ Array = npt.NDArray[Any]
 Positions = npt.NDArray[np.int64]
 ENOUGH_ERRORS = 1.0  # standard errors by which a model must be better to replace the preferred one
 HOPELESS = 3.0  # standard errors by which a retrain must promise more, so that a head is not even compared
+LAGGING = 2.0  # standard errors by which a head is behind the best one, so that it is not compared
 KEPT_PART = 3  # one of so many validation rows may be kept out of the retrain
 
 
@@ -33,7 +35,8 @@ class Alternative:
     `config` names its network for the model folder. `value` is its score on all validation rows, NaN if it was not
     scored yet. `mirrored`: it scores an image and its mirror image; None: if its configuration trained on both.
     `whole` is the same model, fitted on the validation rows as well: it is delivered in its place. `out_of_fold` is its
-    cross-validation, if it had one; where that scores trials, `value` is from it.
+    cross-validation, if it had one; where that scores trials, `value` is from it. `answers` are what it answered for
+    validation rows when it was fitted, None if that was not kept.
     """
 
     delivery: Delivery
@@ -43,6 +46,7 @@ class Alternative:
     mirrored: bool | None = None
     whole: Retrained | None = None
     out_of_fold: OutOfFold | None = None
+    answers: Answers | None = None
 
     @property
     def is_mirrored(self) -> bool:
@@ -212,13 +216,28 @@ def best_by_value(own: Alternative | None, others: Sequence[Alternative], judge:
     return own if sign * (own.value - best.value) >= margin else best
 
 
-def hopeless(other: Candidate, promise: float, judge: Judge) -> bool:
+def leading(models: Sequence[Alternative], judge: Judge) -> list[Alternative]:
+    """Return the models without the heads that are worse than the best head by more than two standard errors.
+
+    Scoring a head on validation rows takes as long as reading its features did, and these would not be delivered.
+    """
+    sign = 1.0 if METRICS[judge.metric].mode == "max" else -1.0
+    heads = [one for one in models if one.delivery is Delivery.HEAD and math.isfinite(one.value)]
+    best = max(heads, key=lambda one: sign * one.value, default=None)
+    if best is None:
+        return list(models)
+    margin = LAGGING * judge.beside_trial(best.value)
+    behind = [one for one in heads if sign * (best.value - one.value) > margin]
+    return [one for one in models if all(one is not other for other in behind)]
+
+
+def hopeless(model: Alternative, promise: float, judge: Judge) -> bool:
     """Return whether a retrain that promises the value `promise` is better than a head by three standard errors."""
-    if other.name is not Delivery.HEAD or not math.isfinite(other.model.value) or math.isnan(promise):
+    if model.delivery is not Delivery.HEAD or not math.isfinite(model.value) or math.isnan(promise):
         return False
     sign = 1.0 if METRICS[judge.metric].mode == "max" else -1.0
-    error = judge.beside_trial(other.model.value)
-    return sign * (promise - other.model.value) > HOPELESS * error
+    error = judge.beside_trial(model.value)
+    return sign * (promise - model.value) > HOPELESS * error
 
 
 def safe_head(others: Sequence[Candidate], promise: float, judge: Judge) -> Candidate | None:

@@ -90,7 +90,7 @@ TRIAL_SHARE = 0.1  # of the remaining time: an epoch of fine-tuning must fit int
 # Seconds from which on a study waits for Ray, on a quiet machine.
 RAY_FROM = 60.0
 # With few cores, also so many times what this process took to load its libraries: Ray's workers load the same.
-RAY_STARTS, FEW_CORES = 18.0, 4
+RAY_STARTS, FEW_CORES = 30.0, 4
 # The share of the time left that scanning and decoding may have, and that the linear head may have, with its maximum.
 DECODING_SHARE = 0.35
 HEAD_SHARE, HEAD_SECONDS = 0.1, 10.0
@@ -98,6 +98,8 @@ HEAD_SHARE, HEAD_SECONDS = 0.1, 10.0
 # that is at most the last share.
 FEATURES_SHARE, FEATURES_SECONDS = 0.08, 120.0
 FEATURES_FIRST, FEATURES_FIRST_SHARE = 30.0, 0.35
+# A further network has a head if its time holds this part of the images that the first one has read. Decision 189.
+FEWER = 0.5
 # After the search the best head may read on: the power of the number of images with which its error falls, how many
 # times as many images that must be, and the share of the time left that this may have. Decision 189.
 HEAD_EXPONENT, READ_ON_TIMES, READ_ON_SHARE = 0.25, 1.2, 0.9

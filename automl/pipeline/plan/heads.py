@@ -34,6 +34,7 @@ from automl.pipeline.plan.constants import (
     FEATURES_SECONDS,
     FEATURES_SHARE,
     FEW_VAL,
+    FEWER,
     HEAD_FOLDS,
     HEAD_REPEATS,
     HEAD_SECONDS,
@@ -215,12 +216,18 @@ def _on_features(context: Context, basis: Basis) -> Iterator[tuple[str, Head, fl
     if tuned is None:
         return
     most = math.inf  # of the multiplications of a network whose test may fit
+    first: Head | None = None
     for place, (model, weights, pool) in enumerate(_networks(pretrained)):
         configs = head_configs(_config(tuned, model, pool), basis.fitting)
-        if not configs or capabilities(model).macs >= most:  # exceeds the limits at any size, or is too slow
+        seconds = _seconds(context.clock.remaining(), first=place == 0)
+        # It exceeds the limits at any size, is too slow, or has no time to say more than the first one.
+        if (
+            not configs
+            or capabilities(model).macs >= most
+            or _too_few(first, model, seconds, context.clock.limit)
+        ):
             continue
         context.observer.stage("head", f"fitting a linear head on features of {weights.model}")
-        seconds = _seconds(context.clock.remaining(), first=place == 0)
         slower = 1.0 if context.clock.limit is None else slowdown()
         timed = _in_time(configs, context, basis, weights, slower)
         if context.clock.limit is not None:
@@ -241,8 +248,20 @@ def _on_features(context: Context, basis: Basis) -> Iterator[tuple[str, Head, fl
                 "finite, or its scores are not linear in its features."
             )
             continue
+        first = first or found[0]
         for head in within_limits(found, basis.fitting):
             yield head_name(Recipe.from_config(head.config), weights), head, timed.row_seconds
+
+
+def _too_few(first: Head | None, model: str, seconds: float, limit: float | None) -> bool:
+    """Return whether the time of a further network holds less than half of the images that the first one has read.
+
+    What reading takes follows from the first one, by the work of both.
+    """
+    if first is None or limit is None:
+        return False
+    work = capabilities(model).macs / max(1e-9, capabilities(first.config["model"]).macs)
+    return seconds < FEWER * first.seconds * work
 
 
 def feature_heads(

@@ -9,10 +9,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from automl import machine
 from automl.data.splits import VAL
 from automl.final.confidence.answers import known_answers
-from automl.final.evidence.answers import Answered, answered
+from automl.final.evidence.answers import Answered, answered, remembered
 from automl.final.evidence.candidates import (
     Alternative,
     Candidate,
@@ -25,6 +24,7 @@ from automl.final.evidence.candidates import (
     head_before_own,
     hopeless,
     kept_rows,
+    leading,
     safe_head,
     unless_better,
 )
@@ -45,7 +45,6 @@ from automl.final.evidence.verdict import RETRAINS, Final, Verdict, unseen_rows
 from automl.final.evidence.words import training_images
 from automl.final.retrain import KEPT_INDEX, Retrained, without
 from automl.machine import Moment
-from automl.pipeline.plan.budget import measured_closing
 from automl.pipeline.plan.constants import FEWEST_COMBINED
 from automl.pipeline.retrain.retrain_time import RetrainTime, interrupted
 from automl.pipeline.setup import Setup
@@ -83,13 +82,15 @@ class Contest:
         self.promise, self.asked = promise, asked
         self.setup, self.found, self.time = setup, found, RetrainTime(setup, found)
         self.splits: SearchSplits = setup.data.splits
-        self.crossed = out_of_fold(found.best, self.splits, setup.alternatives, self._judge)
+        self.crossed = out_of_fold(found.best, self.splits, setup.alternatives, self.judge)
         self.others: list[Candidate] = []
+        self._hopeless = list[Alternative]()
+        self.beaten = list[Candidate]()  # of them: what the retrain is better than before its end
         self.earlier: Candidate | None = None
         self._model = model
         # Whether the best configuration scores mirror images as well; None: if it trained on them.
         fitting = setup.fitting
-        self._mirrored = None if fitting is None else fitting.mirrored(found.best.config)
+        self.mirrored = None if fitting is None else fitting.mirrored(found.best.config)
         self.kept: Positions = np.empty(0, dtype=np.int64)
         self._third = self._order = self.kept
         # Seconds that the network to retrain takes to score a row, and to be built, as measured.
@@ -107,12 +108,18 @@ class Contest:
 
         Those are not the best trial's own weights, which are as fast as the retrain, and no hopeless heads.
         """
-        others = (one for one in self.others if one.name is not Delivery.OWN_WEIGHTS)
-        likely = (one.seconds_per_row for one in others if not hopeless(one, self.promise, self._judge))
+        others = (one for one in self.unbeaten if one.name is not Delivery.OWN_WEIGHTS)
+        likely = (one.seconds_per_row for one in others if not hopeless(one.model, self.promise, self.judge))
         return max(likely, default=0.0)
 
     @property
-    def _judge(self) -> Judge:
+    def unbeaten(self) -> list[Candidate]:
+        """The others, without those that a look at the retrain has left out (`look.py`)."""
+        return [one for one in self.others if all(one is not other for other in self.beaten)]
+
+    @property
+    def judge(self) -> Judge:
+        """What candidates are compared by."""
         splits = self.setup.data.splits
         targets = np.load(splits.val.targets, mmap_mode="r")[np.load(splits.val.index)]
         seed, rows = self.setup.config.seed, self.found.best.rows
@@ -149,16 +156,16 @@ class Contest:
         return self.time.too_short(plan) or self.time.too_few(plan)
 
     def enter_others(self, plan: TrainPlan) -> None:
-        """Score the rivals of the retrain on validation rows, as far as the time allows.
-
-        The rows that may be kept out of the retrain are scored first.
-        """
+        """Score the rivals of the retrain on validation rows in time, first on those that may be kept out of it."""
         begun = Moment.now()
         own = own_model(self.found.best, self.setup.data.splits, plan, note=self.setup.observer.note)
-        own = None if own is None else replace(own, mirrored=self._mirrored)
+        own = None if own is None else replace(own, mirrored=self.mirrored)
         self.built = None if own is None else Moment.now().after(begun)
         earlier = self._model
-        models = [*([] if own is None else [own]), *self.setup.alternatives]
+        models = [*([] if own is None else [own]), *leading(self.setup.alternatives, self.judge)]
+        if own is not None:  # they are compared only if there is no retrain
+            self._hopeless = [one for one in models if hopeless(one, self.promise, self.judge)]
+            models = [one for one in models if all(one is not other for other in self._hopeless)]
         if not models and earlier is None:
             return
         n, rng = len(self.setup.data.splits.val), np.random.default_rng(self.setup.config.seed)
@@ -177,13 +184,12 @@ class Contest:
 
         The retrain, which has the same configuration, is then scored without them too.
         """
-        judge = self._judge
-        if self.splits.folds or judge.trial_rows or not worse_mirrored(own, judge):
+        if self.splits.folds or self.judge.trial_rows or not worse_mirrored(own, self.judge):
             return own
-        alone = self._score(replace(own.model, mirrored=False), own.rows, seen=own.seen).candidate
+        alone = self.score(replace(own.model, mirrored=False), own.rows, seen=own.seen).candidate
         if len(alone.rows) < len(own.rows):  # there is no time left
             return own
-        self._mirrored = False
+        self.mirrored = False
         return replace(alone, seconds_per_row=own.seconds_per_row)
 
     def _rows_to_keep(self) -> Positions:
@@ -192,10 +198,12 @@ class Contest:
         if earlier is not None and FEWEST_KEPT <= len(earlier.unseen) < n:
             return earlier.unseen
         groups = data.labelled.together[np.array(data.split.parts) == VAL]  # in the order of the rows
-        return kept_rows(self._judge.targets, groups, seed=self.setup.config.seed)
+        return kept_rows(self.judge.targets, groups, seed=self.setup.config.seed)
 
     def _enter(self, model: Alternative, seen: np.ndarray, *, measured: bool = False) -> Candidate:
-        found = self._score(model, self._order, seen=seen, most=self._beyond_closing())
+        val, row_seconds = self.setup.data.splits.val, self.setup.row_seconds
+        known = remembered(model, val, self._order, seen=seen, seconds_per_row=row_seconds)
+        found = known or self.score(model, self._order, seen=seen, most=self.time.beyond_closing())
         self._order = self._order[: len(found.candidate.rows)]
         if not len(self._order):
             return found.candidate
@@ -221,12 +229,12 @@ class Contest:
         others = [other for other in self.others if other.name is not Delivery.OWN_WEIGHTS]
         if not others or len(others) == len(self.others):
             return bool(others)
-        return not all(choose([other, self.others[0]], self._judge).decided for other in others)
+        return not all(choose([other, self.others[0]], self.judge).decided for other in others)
 
-    def drop_hopeless(self) -> None:
-        """Leave out heads that are far below what the retrain promises: no time is reserved for scoring them."""
-        if self.others and self.others[0].name is Delivery.OWN_WEIGHTS:
-            self.others = [one for one in self.others if not hopeless(one, self.promise, self._judge)]
+    def enter_hopeless(self) -> None:
+        """Score the heads that are far below what the retrain promises as well, as there is no retrain."""
+        unseen = np.zeros(len(self.setup.data.splits.val), dtype=bool)
+        self.others += [self._enter(model, unseen) for model in self._hopeless]
 
     @property
     def _safe_head(self) -> Candidate | None:
@@ -236,7 +244,7 @@ class Contest:
         """
         if self.earlier or decides(self.crossed):
             return None
-        return safe_head(self.others, self.promise, self._judge)
+        return safe_head(self.others, self.promise, self.judge)
 
     def keep_rows(self) -> None:
         """Keep a third of the validation rows out of the retrain, if they are enough to compare models.
@@ -265,24 +273,25 @@ class Contest:
         if not cut and trained.images_trained < self.time.enough(plan) * images:
             why, poor = Reached(trained.images_trained, images), True
         kind = Delivery.CUT_SHORT if cut else Delivery.RETRAINED
-        model = Alternative(kind, self.found.best.config, trained, mirrored=self._mirrored)
+        model = Alternative(kind, self.found.best.config, trained, mirrored=self.mirrored)
         if not self.rivals:
             return self.final(why, retrain=model, stopped=stopped)
         seen = ~np.isin(np.arange(len(self.setup.data.splits.val)), self.kept)
-        candidate = self._score(model, self._order, seen=seen, spare=self._reserved()).candidate
+        candidate = self.score(model, self._order, seen=seen, spare=self._reserved()).candidate
         if not len(candidate.rows):
             return self._unscored(why, model, stopped=stopped)
         shorter = self._shorter(trained)
         if poor or shorter is not None:
             first = [] if self.earlier is None else [self.earlier]
             better = self.others[:1] if poor else []
-            choice = choose([*first, *better, candidate, *self.others[len(better) :]], self._judge)
+            choice = choose([*first, *better, candidate, *self.others[len(better) :]], self.judge)
         else:
+            self.others = self.unbeaten  # no time is left for the others
             head = self._safe_head
             others = [rival for rival in self.rivals if rival is not head]
-            choice = choose([*([] if head is None else [head]), candidate, *others], self._judge)
+            choice = choose([*([] if head is None else [head]), candidate, *others], self.judge)
             if self.earlier is not None and choice.best.name not in (kind, Delivery.EARLIER):
-                choice = unless_better(choice, self.earlier, self._judge)
+                choice = unless_better(choice, self.earlier, self.judge)
         return self.final(why or shorter, retrain=model, stopped=stopped, choice=choice)
 
     def _shorter(self, trained: Retrained) -> Shorter | None:
@@ -295,7 +304,7 @@ class Contest:
         if self.earlier is not None:
             return self.final(Unknown(), retrain=retrain, stopped=stopped, model=self.earlier.model)
         trial = self.found.best.value
-        known = best_known(self.setup.alternatives, trial, self._judge)
+        known = best_known(self.setup.alternatives, trial, self.judge)
         if known is not None:
             why = Unscored(known.delivery, self.setup.metric.name, known.value, trial)
             return self.final(why, retrain=retrain, stopped=stopped, model=known)
@@ -323,9 +332,9 @@ class Contest:
         """Return what is delivered: `model`, or else the choice, the retrain, or the best of the others."""
         by_value: ByValue | None = None
         if retrain is None:
-            choice = choose(head_before_own(self.rivals, self.found.best.value, self._judge), self._judge)
+            choice = choose(head_before_own(self.rivals, self.found.best.value, self.judge), self.judge)
             if self.earlier is None and not choice.comparisons:  # there was no time to score them
-                model = best_by_value(self._own, self.setup.alternatives, self._judge)
+                model = best_by_value(self._own, self.setup.alternatives, self.judge)
         if model is not None and choice is not None and model is not choice.best.model:
             by_value = ByValue(model.delivery, self.setup.metric.name, model.value, self.found.best.value)
         model = model or (choice.best.model if choice is not None else retrain)
@@ -351,21 +360,13 @@ class Contest:
         unseen = unseen_rows(model, self.kept, len(self.setup.data.splits.val))
         return Final(model, verdict.reasons(), stopped, images, evidence, kept, answers, unseen)
 
-    def _beyond_closing(self) -> float:
-        """Return the seconds beside what a head that is delivered needs to the end; infinite without a limit."""
-        left, info = self.setup.clock.remaining(), self.setup.data.splits.info
-        if left is None:
-            return math.inf
-        scoring = info.n_holdout * self.setup.row_seconds
-        return left - measured_closing(slowdown=machine.slowdown(), scoring=scoring)
-
     def _reserved(self) -> float:
         """Return the seconds that were reserved for scoring the retrain on validation rows, as far as they are left."""
         if not self.per_row or self.setup.clock.remaining() is None:
             return 0.0
         return replace(self.time, compared=0).left(self.per_row, others=self.others_per_row, built=self.built)
 
-    def _score(
+    def score(
         self,
         model: Alternative,
         order: Positions,

@@ -18,6 +18,7 @@ from automl.machine import Moment
 from automl.pipeline.objective import origin_of
 from automl.pipeline.plan.hardware import ray_cpus
 from automl.pipeline.retrain.contest import Contest
+from automl.pipeline.retrain.look import look
 from automl.pipeline.retrain.retrain_time import CERTAIN, interrupted
 from automl.pipeline.setup import Setup
 from automl.search import SearchResult
@@ -55,6 +56,7 @@ def final_model(
     contest.enter_others(contest.time.plan())
     plan = contest.timed(contest.time.plan())
     if contest.rivals and (short := contest.no_retrain(plan)):
+        contest.enter_hopeless()
         return contest.final(short, stopped=asked())
     early = asked()
     if early:  # no model is known yet
@@ -66,7 +68,6 @@ def final_model(
         or contest.alternative_leads()
     ):
         contest.keep_rows()
-    contest.drop_hopeless()
     plan = contest.timed(contest.time.plan())
     setup.observer.stage("retrain", f"training the best configuration on {contest.images_in_words()}")
     trained = _retrain(contest, plan)
@@ -141,6 +142,7 @@ def _retrain_here(contest: Contest, *, anyway: bool) -> Retrained | TooShort:
     def more(trainer: Trainer) -> float:
         if seconds >= LONG_ENOUGH:
             per_row.append(spare.per_row(trainer.averaged, trainer.size))
+            look(contest, trainer)
         later = contest.left()
         return later if end is None else min(later, end - time.monotonic())
 

@@ -87,6 +87,14 @@ class RetrainTime:
         closing = measured_closing(slowdown=machine.slowdown(), scoring=scoring, built=built)
         return (self.setup.clock.remaining() or 0.0) - closing
 
+    def beyond_closing(self) -> float:
+        """Return the seconds beside what a head that is delivered needs to the end; infinite without a limit."""
+        left, info = self.setup.clock.remaining(), self.setup.data.splits.info
+        if left is None:
+            return math.inf
+        scoring = info.n_holdout * self.setup.row_seconds
+        return left - measured_closing(slowdown=machine.slowdown(), scoring=scoring)
+
     def within(self, closing: float) -> float:
         """Return the seconds for the retrain if `closing` seconds are reserved after it, at least a tenth."""
         return self.capped(max(0.1, (self.setup.clock.remaining() or 0.0) - closing))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +11,13 @@ import pytest
 import torch
 from torch import nn
 
-from automl.final.evidence.answers import answered
+from automl.final.evidence.answers import answered, remembered
 from automl.final.evidence.candidates import Alternative
 from automl.final.evidence.delivery import Delivery
 from automl.final.retrain import Retrained
 from automl.records import Rows
-from automl.training.evaluate import PART_BATCH
+from automl.training.evaluate import PART_BATCH, Answers
+from automl.training.models.pretrained_weights import Weights
 from tests.final.use.literals import INFO, Plain, random_images
 
 
@@ -52,6 +54,26 @@ def test_seconds_of_a_row_are_without_the_first_batch_if_there_are_others(
     found = answered(model, rows, np.arange(n), seen=np.zeros(n, dtype=bool), device="cpu")
     assert found.seconds_per_row == pytest.approx(expected)
     assert found.is_measured is (batches > 1)
+
+
+def test_head_on_features_is_not_scored_again_on_rows_that_it_has_answered_for(tmp_path: Path) -> None:
+    np.save(tmp_path / "index.npy", np.arange(0, 20, 2))
+    rows = Rows(tmp_path / "images.npy", tmp_path / "targets.npy", tmp_path / "index.npy", 10)
+    logits = torch.randn(9, INFO.n_outputs)
+    known = Answers(
+        logits, torch.zeros(9), np.arange(18, 0, -2)
+    )  # all validation rows but the first, the last first
+    weights = Weights("m", Path("m.safetensors"), "folder", (0.5,) * 3, (0.5,) * 3)
+    head = replace(trained(nn.Identity()), weights=weights)
+    model, seen = Alternative(Delivery.HEAD, {}, head, answers=known), np.zeros(10, dtype=bool)
+    found = remembered(model, rows, np.array([9, 1, 5]), seen=seen, seconds_per_row=0.04)
+    assert found is not None and found.seconds_per_row == pytest.approx(0.04)
+    assert found.candidate.seconds_per_row == 0.04
+    assert np.allclose(found.candidate.scores, logits[[0, 8, 4]].softmax(1).numpy())
+    for order in (np.array([0, 1]), np.array([], dtype=np.int64)):
+        assert remembered(model, rows, order, seen=seen, seconds_per_row=0.04) is None
+    for other in (replace(model, answers=None), replace(model, trained=trained(nn.Identity()))):
+        assert remembered(other, rows, np.array([9]), seen=seen, seconds_per_row=0.04) is None
 
 
 def trained(network: nn.Module) -> Retrained:

@@ -20,6 +20,7 @@ from automl.final.evidence.candidates import (
     head_before_own,
     hopeless,
     kept_rows,
+    leading,
     safe_head,
 )
 from automl.final.evidence.delivery import Delivery
@@ -117,7 +118,16 @@ def test_trial_that_was_scored_on_a_few_rows_must_be_beaten_by_more() -> None:
     safe = replace(candidate(HEAD, 48), model=replace(head, config={"model": "m", "pretrained": True}))
     assert safe_head([safe], 0.88, JUDGE) is None
     assert safe_head([safe], 0.88, replace(JUDGE, trial_rows=10)) is safe
-    assert hopeless(safe, 0.97, JUDGE) and not hopeless(safe, 0.97, replace(JUDGE, trial_rows=10))
+    assert hopeless(safe.model, 0.97, JUDGE) and not hopeless(safe.model, 0.97, replace(JUDGE, trial_rows=10))
+
+
+def test_heads_far_behind_the_best_one_are_not_compared() -> None:
+    own = replace(candidate(OWN, 30).model, value=0.2)
+    heads = [replace(candidate(HEAD, 30).model, value=value) for value in (0.5, 0.7, 0.8, math.nan)]
+    assert leading([own, *heads], JUDGE) == [own, heads[1], heads[2], heads[3]]  # .052 for 60 rows
+    errors = replace(JUDGE, metric="log_loss")
+    assert leading(heads[:3], errors)[0] is heads[0] and heads[2] not in leading(heads[:3], errors)
+    assert leading([own], JUDGE) == [own]
 
 
 def test_smaller_errors_are_better() -> None:
@@ -228,8 +238,8 @@ def test_head_on_features_is_preferred_unless_the_retrain_promises_more(
     head = feature_head(0.8)
     found = safe_head([candidate(OWN, 40), feature_head(0.7), head], promise, JUDGE)
     assert (found is head) == safe and (found is None) == (not safe)
-    assert hopeless(head, promise, JUDGE) == without
-    assert not hopeless(candidate(OWN, 10), promise, JUDGE)
+    assert hopeless(head.model, promise, JUDGE) == without
+    assert not hopeless(candidate(OWN, 10).model, promise, JUDGE)
 
 
 def crossed_head(value: float) -> Candidate:

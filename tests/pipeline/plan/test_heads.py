@@ -20,7 +20,7 @@ from automl.pipeline.plan import heads
 from automl.pipeline.plan.budget import Budget, Work
 from automl.pipeline.plan.epoch_cost import part_scored
 from automl.pipeline.plan.hardware import Device
-from automl.pipeline.plan.heads import _seconds, chosen_heads
+from automl.pipeline.plan.heads import _seconds, _too_few, chosen_heads
 from automl.pipeline.plan.plan import Basis, _scratch_first
 from automl.pipeline.plan.plan_text import cv_in_words
 from automl.pipeline.plan.pretrained import Pretrained
@@ -96,7 +96,6 @@ def test_cross_validation_is_suggested_where_the_search_holds_it(search_s: float
     ("remaining", "first", "expected"),
     [
         (20.0, True, 7.0),
-        (100.0, True, 35.0),
         (80.0, True, 28.0),
         (200.0, True, 30.0),
         (900.0, True, 72.0),
@@ -107,6 +106,16 @@ def test_first_head_has_more_of_a_short_time(remaining: float, first: bool, expe
     assert _seconds(remaining, first=first) == pytest.approx(expected)
     assert _seconds(None, first=first) == 120.0
     assert _seconds(1e6, first=first) == 120.0
+
+
+def test_further_network_needs_time_for_half_of_the_images_that_the_first_one_has_read() -> None:
+    first = replace(crossed_head("tf_efficientnet_lite0", 92, width=3), seconds=30.0)
+    assert _too_few(first, "tf_efficientnet_lite0", 14.9, 180.0)
+    assert not _too_few(first, "tf_efficientnet_lite0", 15.1, 180.0)
+    assert _too_few(first, "tf_efficientnet_lite1", 15.1, 180.0)  # more work for each
+    assert not _too_few(replace(first, seconds=1.0), "tf_efficientnet_lite1", 15.1, 180.0)  # from the cache
+    assert not _too_few(first, "tf_efficientnet_lite1", 1.0, None)
+    assert not _too_few(None, "tf_efficientnet_lite1", 1.0, 180.0)
 
 
 def test_first_configuration_from_scratch_comes_first() -> None:

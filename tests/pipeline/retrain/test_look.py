@@ -1,0 +1,63 @@
+"""A look at the retrain before its end sets the time free that is reserved for scoring the holdout with a head."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from automl.final.evidence.candidates import Alternative, Candidate
+from automl.final.evidence.delivery import Delivery
+from automl.final.retrain import Retrain
+from automl.pipeline.retrain.contest import Contest
+from automl.pipeline.retrain.look import look
+from automl.pipeline.setup import Setup
+from tests.final.evidence.test_answers import trained
+from tests.pipeline.test_retrain_time import found, setup
+
+__all__ = ["setup"]
+pytestmark = pytest.mark.study
+
+
+def contest_of(setup: Setup, *, right: bool, per_row: float) -> Contest:
+    """A contest with a head that is right, or wrong, for all rows, and scores a row in `per_row` seconds."""
+    contest = Contest(setup, found(3, 1.0), None, float("nan"))
+    contest.kept = np.arange(len(setup.data.splits.val))
+    said = contest.judge.targets if right else (contest.judge.targets + 1) % 3
+    model = Alternative(
+        Delivery.HEAD, {"model": "m", "pretrained": True}, trained(setup_network()), value=0.5
+    )
+    head = Candidate(model, contest.kept, np.eye(3)[said], np.zeros(len(said), dtype=bool), per_row)
+    contest.others, contest.per_row = [head], [1e-4]
+    return contest
+
+
+def setup_network() -> object:
+    """No network: the head is known by its scores."""
+    return None
+
+
+@pytest.mark.parametrize(
+    ("right", "per_row", "beaten"),
+    [
+        (False, 0.1, True),
+        (True, 0.1, False),
+        (False, 2e-4, False),  # a look would set free less than it takes
+    ],
+)
+def test_no_time_stays_reserved_for_a_head_that_is_clearly_worse_already(
+    setup: Setup, right: bool, per_row: float, beaten: bool, tmp_path: Path
+) -> None:
+    contest = contest_of(setup, right=right, per_row=per_row)
+    plan = replace(contest.time.plan(), seconds=30.0)
+    trainer = Retrain(setup.portfolio[0], setup.data.splits, plan, work_dir=tmp_path).trainer
+    trainer.model.train()
+    before = contest.left()
+    look(contest, trainer)
+    assert [one is contest.others[0] for one in contest.beaten] == [True] * beaten
+    assert trainer.model.training
+    assert contest.others  # if the retrain fails, it is still known
+    n = setup.data.splits.info.n_holdout
+    assert contest.left() - before == pytest.approx(1.3 * n * per_row if beaten else 0.0, abs=1.5)
