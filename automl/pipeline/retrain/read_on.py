@@ -1,8 +1,8 @@
 """Let a linear head see more images, where that promises more than the retrain.
 
 The first look at the features of a network has a small part of the time, and reads as many images as that holds. When
-the search is over, the time left goes to what promises the most: the retrain, by the curves of the trials, or the head,
-by what its error usually is with more images.
+the search is over, the time left goes to the head if its usual error with more images is below what the retrain would
+have with the steepest of curves: the first rounds of a training say little about its end.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from automl.final.evidence.candidates import Alternative
 from automl.final.evidence.delivery import Delivery
 from automl.final.evidence.projection import project
 from automl.final.heads import features_in_words, head_alternative, head_key, head_trial, proved, value_words
-from automl.machine import Moment
+from automl.machine import Moment, cache_folder
 from automl.pipeline.plan.constants import HEAD_EXPONENT, READ_ON_SHARE, READ_ON_TIMES
 from automl.pipeline.plan.heads import feature_heads, save_files, within_limits
 from automl.pipeline.retrain.retrain_time import Promise, RetrainTime, interrupted
@@ -52,14 +52,14 @@ def read_on(
     """
     found, better = promise.found, 1.0 if setup.metric.mode == "max" else -1.0
     further = further_of(setup, found)
-    if further is None or not better * (further.expected - promise.expected) > 0.0:  # False for NaN
+    if further is None or not better * (further.expected - promise.at_best) > 0.0:  # False for NaN
         return setup, found
     head, metric = further.head, setup.metric.name
     setup.observer.stage("head", f"reading features of {_network(head)} of more images")
     setup.observer.note(
         f"With {further.rows:,} images in place of {head.trained.n_train:,}, the linear head on features of "
-        f"{_network(head)} promises {metric} {further.expected:.4f}, the retrain {promise.expected:.4f}: so the time "
-        "left goes to its features."
+        f"{_network(head)} promises {metric} {further.expected:.4f}, the retrain {promise.at_best:.4f} at best: so the "
+        "time left goes to its features."
     )
     heads = _fitted(setup, further, asked)
     if not heads:
@@ -85,7 +85,9 @@ def further_of(setup: Setup, found: SearchResult) -> Further | None:
         return None
     seen = best.trained.n_train * (1.0 + setup.data.splits.val.n / setup.data.splits.train.n)
     per_row = max(setup.row_seconds, READING_SHARE * best.trained.seconds / seen)
-    times = min(every / best.trained.n_train, READING_SHARE * seconds / (per_row * seen))
+    known_share = 0.0 if cache_folder() is None else 1.0  # what was read is in the cache
+    more = known_share + READING_SHARE * seconds / (per_row * seen)
+    times = min(every / best.trained.n_train, more)
     if times < READ_ON_TIMES:
         return None
     expected = project([1.0], [best.value], times, setup.metric.name, usual=HEAD_EXPONENT)

@@ -12,7 +12,14 @@ from torch import nn
 from automl import machine
 from automl.final.evidence.delivery import TooFew, TooShort
 from automl.final.evidence.earlier import Earlier
-from automl.final.evidence.projection import USUAL_FROM_SCRATCH, USUAL_FROM_WEIGHTS, best_of_kinds
+from automl.final.evidence.projection import (
+    STEEPEST,
+    USUAL_FROM_SCRATCH,
+    USUAL_FROM_WEIGHTS,
+    Projected,
+    best_of_kinds,
+    project,
+)
 from automl.final.retrain import Retrained
 from automl.final.scoring import seconds_per_image
 from automl.pipeline.plan.budget import closing_seconds, measured_closing, retrain_epochs
@@ -219,13 +226,13 @@ class Promise:
     """What the retrain promises by the curves of the trials (NaN if unknown), and why it is of another kind of trial.
 
     `found` is the result of the search with that trial as the best one. `words` is "" if it was the best anyhow.
-    `expected` is what such curves usually reach: it differs from `value` for curves of one point.
+    `at_best` is what the steepest of curves would reach, from where the trial ended.
     """
 
     found: SearchResult
     value: float = math.nan
     words: str = ""
-    expected: float = math.nan
+    at_best: float = math.nan
 
 
 def promised(setup: Setup, found: SearchResult) -> Promise:
@@ -251,7 +258,7 @@ def promised(setup: Setup, found: SearchResult) -> Promise:
     mine = _kind(trials[found.best.number])
     best = max(kinds, key=lambda kind: sign * kinds[kind].expected)
     if best == mine:
-        return Promise(found, kinds[mine].projected, expected=kinds[mine].expected)
+        return Promise(found, kinds[mine].projected, at_best=_at_best(kinds[mine], metric))
     chosen = kinds[best]
     trial = trials[chosen.trial]
     place = TrialFiles(setup.workspace.root, logs=False).checkpoint(trial.number)
@@ -268,7 +275,12 @@ def promised(setup: Setup, found: SearchResult) -> Promise:
         f"{trial.number} ({_words(best)}) is retrained: its curve promises {chosen.expected:.4f} there, and that of "
         f"trial {kinds[mine].trial}, the best long one {_words(mine)}, {kinds[mine].expected:.4f}."
     )
-    return Promise(replace(found, best=other, leader=None), chosen.projected, words, chosen.expected)
+    return Promise(replace(found, best=other, leader=None), chosen.projected, words, _at_best(chosen, metric))
+
+
+def _at_best(trial: Projected, metric: str) -> float:
+    """Return the value that the steepest of curves would reach."""
+    return project([1.0], [trial.value], trial.times, metric, usual=STEEPEST)
 
 
 def work_of(trial: StoredTrial, timed: bool) -> list[float]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from torch import nn
 
 from automl.final.evidence.candidates import Alternative, Candidate
 from automl.final.evidence.delivery import Delivery
@@ -26,17 +27,10 @@ def contest_of(setup: Setup, *, right: bool, per_row: float) -> Contest:
     contest = Contest(setup, found(3, 1.0), None, float("nan"))
     contest.kept = np.arange(len(setup.data.splits.val))
     said = contest.judge.targets if right else (contest.judge.targets + 1) % 3
-    model = Alternative(
-        Delivery.HEAD, {"model": "m", "pretrained": True}, trained(setup_network()), value=0.5
-    )
+    model = Alternative(Delivery.HEAD, {"model": "m", "pretrained": True}, trained(nn.Identity()), value=0.5)
     head = Candidate(model, contest.kept, np.eye(3)[said], np.zeros(len(said), dtype=bool), per_row)
     contest.others, contest.per_row = [head], [1e-4]
     return contest
-
-
-def setup_network() -> object:
-    """No network: the head is known by its scores."""
-    return None
 
 
 @pytest.mark.parametrize(

@@ -125,7 +125,7 @@ def test_head_that_saw_a_part_may_see_all_where_the_time_holds_them(setup: Setup
     assert seen < every == further.rows
     loss = 1.0 - further.head.value
     assert further.expected == pytest.approx(1.0 - loss * (every / seen) ** -0.25)
-    slow = replace(setup, row_seconds=0.25)  # some hundred images in the time left
+    slow = replace(setup, row_seconds=0.6, clock=Clock(120.0))  # some of them in the time left
     assert seen < head_of(slow).rows < every
 
 
@@ -144,16 +144,16 @@ def test_nothing_is_read_on_without_more_images_or_time_or_where_it_could_not_co
     )
 
 
-@pytest.mark.parametrize("expected", [1.0, math.nan])
+@pytest.mark.parametrize("at_best", [1.0, math.nan])
 def test_nothing_changes_where_the_retrain_promises_more_or_nothing_is_known(
-    setup: Setup, expected: float
+    setup: Setup, at_best: float
 ) -> None:
     result = found()
 
     def never() -> Any:
         raise AssertionError("the study was opened")
 
-    assert read_on(setup, Promise(result, expected=expected), never, lambda: False) == (setup, result)
+    assert read_on(setup, Promise(result, at_best=at_best), never, lambda: False) == (setup, result)
 
 
 def test_study_delivers_the_head_that_saw_more_images(
@@ -187,6 +187,6 @@ def test_ctrl_c_ends_the_reading_and_what_was_read_counts(
         calls.append(1)
         return len(calls) > 5
 
-    changed, _ = read_on(setup, Promise(found(), expected=0.0), partial(_search_settings, setup), asked)
+    changed, _ = read_on(setup, Promise(found(), at_best=0.0), partial(_search_settings, setup), asked)
     new = next(one for one in changed.alternatives if one.trained.weights is not None)
     assert further.head.trained.n_train < new.trained.n_train < setup.data.splits.train.n
