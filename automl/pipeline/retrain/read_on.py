@@ -131,7 +131,8 @@ def _with_heads(setup: Setup, heads: list[Head]) -> Setup:
         for one in setup.alternatives
         if one.delivery is not Delivery.HEAD or _key(one.config, one.trained.size) not in replaced
     ]
-    return replace(setup, alternatives=(*others, *new))
+    trials = {one.key: one for one in (*setup.heads, *map(head_trial, heads))}
+    return replace(setup, alternatives=(*others, *new), heads=tuple(trials.values()))
 
 
 def _key(config: Config, size: int) -> str:

@@ -190,3 +190,5 @@ def test_ctrl_c_ends_the_reading_and_what_was_read_counts(
     changed, _ = read_on(setup, Promise(found(), at_best=0.0), partial(_search_settings, setup), asked)
     new = next(one for one in changed.alternatives if one.trained.weights is not None)
     assert further.head.trained.n_train < new.trained.n_train < setup.data.splits.train.n
+    assert len(changed.heads) >= len(setup.heads)
+    assert new.trained.n_train in {head.metrics["train_rows"] for head in changed.heads}
