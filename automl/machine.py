@@ -199,7 +199,12 @@ def path_problem(path: str | os.PathLike[str]) -> str:
     longest = max(map(len, Path(text).parts), default=0)  # in characters: as many bytes or more
     if longest <= LONGEST_NAME and len(text) <= LONGEST_PATH:
         return ""
-    return f"the name of a file or folder must be shorter, but {text[:40]!r}... has {len(text):,} characters"
+    return too_long(text)
+
+
+def too_long(path: str) -> str:
+    """Return that the name of a file or folder is too long, as a clause."""
+    return f"the name of a file or folder must be shorter, but {path[:40]!r}... has {len(path):,} characters"
 
 
 def user_name() -> str:

@@ -20,7 +20,7 @@ from automl.cli.options import State
 from automl.cli.output import complain, output_problem
 from automl.errors import AutomlError, OutputError, ReaderGoneError, reason_of, text_of, unknown_name
 from automl.interrupt import EXIT_INTERRUPTED, as_command
-from automl.machine import process_start
+from automl.machine import process_start, too_long
 from automl.terminal import streams
 from automl.terminal.masking import mask_passwords
 from automl.terminal.streams import discard_output, prepare_streams
@@ -101,7 +101,7 @@ def _run(argv: Sequence[str] | None, state: State) -> int:
 
 def _unexpected(state: State, error: Exception) -> int:
     if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
-        return _fail(state, _too_long(str(error.filename or "")), EXIT_USAGE)
+        return _fail(state, too_long(str(error.filename or "")), EXIT_USAGE)
     if _is_of_click(error):
         discard_output()
         return _fail(state, output_problem(error), EXIT_FAILURE)
@@ -115,10 +115,6 @@ def _memory_ran_out(error: Exception) -> bool:
     """Return whether an error says, in any of the usual ways, that there was no memory."""
     text = text_of(error).lower()
     return isinstance(error, MemoryError) or any(words in text for words in _NO_MEMORY)
-
-
-def _too_long(name: str) -> str:
-    return f"the name of a file or folder must be shorter, but {name[:40]!r}... has {len(name):,} characters"
 
 
 def _flush() -> None:

@@ -7,7 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from automl.config.checks import (
     MOST_SHARE,
@@ -89,9 +97,7 @@ class StudyConfig(BaseModel):
     seed: Annotated[int, BeforeValidator(no_bool), Field(ge=0, lt=2**32)] = 0
     pretrained: Annotated[str, BeforeValidator(check_pretrained)] = "auto"
     weights_licence: Annotated[str, BeforeValidator(check_weights_licence)] = "permissive"
-    warm_start: Annotated[
-        str, BeforeValidator(lambda value: as_path(value) if isinstance(value, str) else value)
-    ] = "auto"
+    warm_start: Annotated[str, AfterValidator(as_path)] = "auto"
     img_size: Annotated[int | Literal["auto"], BeforeValidator(check_img_size)] = "auto"
     resize: Literal["auto", "crop", "squeeze"] = "auto"  # records.Resize, or by a look at the data
     precision: Literal["auto", "fp32", "bf16"] = "auto"

@@ -20,6 +20,7 @@ from automl.data.sources.image_lists import open_pair
 from automl.data.sources.torch_dataset import is_dataset, is_loader, open_dataset
 from automl.data.sources.torchvision_sets import is_torchvision, open_torchvision
 from automl.errors import DataError, unknown_name
+from automl.machine import too_long
 from automl.records import ReadOptions
 
 Open = Callable[[Any, ReadOptions], Source]
@@ -141,9 +142,7 @@ def _is_folder(data: Any) -> bool:
     except OSError as error:
         text = str(data)
         if error.errno == errno.ENAMETOOLONG:
-            raise DataError(
-                f"the name of a file or folder must be shorter, but {text[:40]!r}... has {len(text):,} characters"
-            ) from error
+            raise DataError(too_long(text)) from error
         raise DataError(
             f"the data must be a path that can be opened, but {text!r} cannot ({error.strerror})"
         ) from error

@@ -7,11 +7,13 @@ import math
 import statistics
 
 import numpy as np
+import torch
 
 from automl.final.evidence.candidates import Alternative, compare
 from automl.final.evidence.delivery import Delivery
 from automl.final.retrain import Retrained
 from automl.pipeline.retrain.contest import Contest
+from automl.torch_setup import set_threads
 from automl.training.trainer import Trainer
 
 SHARE = 0.2  # of the time that a look may set free: at most, for the look
@@ -41,7 +43,9 @@ def look(contest: Contest, trainer: Trainer) -> None:
         weights=trainer.pretrained,
     )
     model = Alternative(Delivery.RETRAINED, contest.found.best.config, so_far, mirrored=contest.mirrored)
+    threads = torch.get_num_threads()
     found = contest.score(model, contest.kept, seen=np.zeros(n_val, dtype=bool)).candidate
+    set_threads(threads)  # the training goes on with its own number
     if len(found.rows) < len(contest.kept):
         return
     heads = [one for one in contest.unbeaten if one.name is Delivery.HEAD]

@@ -11,7 +11,6 @@ from automl.data.sources.files.annotations.xml_objects import object_tables
 from automl.data.sources.files.base import Files, FolderFiles
 from automl.data.sources.files.file_names import read_file_names
 from automl.data.sources.files.folder_kinds import listed, says_nothing
-from automl.data.sources.files.image_files import image_files
 from automl.data.sources.files.layout import Layout, printable, read_layout
 from automl.data.sources.files.listed_split.labelled_parts import with_labelled_parts
 from automl.data.sources.files.listed_split.match import give_listed_split, with_listed_split
@@ -79,7 +78,7 @@ def open_files(files: Files, options: ReadOptions) -> Source:
 def unused_beside(files: Files, source: ManifestSource, used: Collection[str]) -> tuple[str, ...]:
     """Return notes on images in no row of the tables, and on other tables at the top of the data."""
     stored = source.stored()
-    images = [files.paths[i] for i in image_files(files.paths).kept]
+    images = [files.paths[i] for i in files.paths.images.kept]
     named = set(stored[1] if stored else ())
     left = [path for path in images if path not in named] if named else []
     notes = []

@@ -65,21 +65,7 @@ _SIDES = frozenset(
 _FOLD = re.compile(
     r"(fold|folds|cv|split|part|batch|chunk|shard|session|round|teil|parte|partie)[\W_]*\d{1,4}"
 )
-_MASK_WORDS = (
-    *(
-        "mask",
-        "seg",
-        "gt",
-        "groundtruth",
-        "annotat",
-        "pixels",
-        "depth",
-        "overlay",
-        "heatmap",
-        "contour",
-        "edges",
-    ),
-)
+_MASK_WORDS = "mask seg gt groundtruth annotat pixels depth overlay heatmap contour edges"
 _MASK = re.compile(
     r"[ _.-](masks?|seg|segmentation|gt|groundtruth|annotation|annotated|superpixels|depth|overlay|heatmap|contours?"
     r"|edges)([ _-]?\d{1,3})?\.\w+$",
@@ -87,22 +73,10 @@ _MASK = re.compile(
 )
 _MASK_BEFORE = re.compile(r"(?:^|(?<=/))(?:masks?|seg|gt)[ _.-]+(?=[^/]+$)", re.IGNORECASE)
 # Folders in which people put aside what is of no class.
-_ASIDE = frozenset(
-    (
-        "backup",
-        "backups",
-        "old",
-        "trash",
-        "tmp",
-        "temp",
-        "unsorted",
-        "tosort",
-        "ignore",
-        "ignored",
-        "newfolder",
-    )
-    + ("deleted", "rejected", "duplicates", "excluded", "todo", "bin")
-)
+_PUT_ASIDE = """
+backup backups old trash tmp temp unsorted tosort ignore ignored newfolder deleted rejected duplicates excluded todo bin
+"""
+_ASIDE = frozenset(_PUT_ASIDE.split())
 SHOWN = 5
 _DEEPEST = 4  # folders around images beside masks
 
@@ -152,7 +126,7 @@ def says_nothing(names: Iterable[str]) -> bool:
 def masks_among(paths: Sequence[str]) -> frozenset[str]:
     """Return the paths of images that are masks of others beside them by their names: a/1_mask.png beside a/1.png."""
     together = "\n".join(paths).lower()  # most data have none, and there are many paths
-    if not any(word in together for word in _MASK_WORDS):
+    if not any(word in together for word in _MASK_WORDS.split()):
         return frozenset()
     found = {path: path[: match.start()] for path in paths if (match := _MASK.search(path))}
     found |= {
