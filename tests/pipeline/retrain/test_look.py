@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from torch import nn
 
 from automl.final.evidence.candidates import Alternative, Candidate
@@ -46,10 +47,16 @@ def test_no_time_stays_reserved_for_a_head_that_is_clearly_worse_already(
 ) -> None:
     contest = contest_of(setup, right=right, per_row=per_row)
     plan = replace(contest.time.plan(), seconds=30.0)
-    trainer = Retrain(setup.portfolio[0], setup.data.splits, plan, work_dir=tmp_path).trainer
+    config = {**setup.portfolio[0], "ema": 0.0}  # so that the network that trains is the one to be scored
+    trainer = Retrain(config, setup.data.splits, plan, work_dir=tmp_path).trainer
     trainer.model.train()
-    before = contest.left()
-    look(contest, trainer)
+    before, threads = contest.left(), torch.get_num_threads()
+    torch.set_num_threads(3)  # of a training; the device of the setup has one
+    try:
+        look(contest, trainer)
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(threads)
     assert [one is contest.others[0] for one in contest.beaten] == [True] * beaten
     assert trainer.model.training
     assert contest.others  # if the retrain fails, it is still known
