@@ -16,7 +16,7 @@ from automl.records import DatasetInfo
 Balance = Literal["none", "loss", "sampler"]
 
 # Metrics that weigh a small class as much as a large one, and that depend on decisions, not on ranks.
-_EVEN_METRICS = ("balanced_accuracy", "f1")
+EVEN_METRICS = ("balanced_accuracy", "f1")
 
 
 def choose_balance(asked: str, info: DatasetInfo, metric: str) -> tuple[Balance, str]:
@@ -38,7 +38,7 @@ def choose_balance(asked: str, info: DatasetInfo, metric: str) -> tuple[Balance,
     if ratio < BALANCE_FROM:
         return "none", ""
     sizes = f"the largest class has {ratio:.0f} times the images of the smallest"
-    if metric not in _EVEN_METRICS:
+    if metric not in EVEN_METRICS:
         return (
             "none",
             f"Balance: none, although {sizes}: {metric} does not weigh classes equally."

@@ -8,9 +8,10 @@ import numpy as np
 from torch import nn
 
 from automl.config.metrics import METRICS
+from automl.data.balance import EVEN_METRICS
 from automl.final.evidence.candidates import Alternative
 from automl.final.evidence.delivery import Delivery
-from automl.final.evidence.paired import paired_difference
+from automl.final.resampling.weighted_metrics import weighted
 from automl.final.retrain import Retrained
 from automl.records import VAL_ROWS, Config, DatasetInfo, HeadTrial
 from automl.search.storage.reader import StoredTrial
@@ -63,21 +64,21 @@ def features_in_words(head: Head) -> str:
 
 
 def proved(heads: Sequence[Head], metric: str) -> list[Head]:
-    """Return the heads without those on features from all depths that are not clearly better than the simpler ones.
+    """Return the heads without those on features from all depths that are not better than the simpler ones.
 
-    Clearly is: by the metric, and by more than one standard error of the mean difference between their losses for the
-    same rows. The simpler head is a network of timm, which anybody can load.
+    Better is: by the metric, and by the loss of the same rows, which says more of few images. Where the metric weighs
+    classes alike, so does the loss. The simpler head is a network of timm, which anybody can load.
     """
     simple = {head_key(head.config): head for head in heads if not head.config.get("depths")}
     kept = []
     for head in heads:
         other = simple.get(head_key({**head.config, "depths": 0})) if head.config.get("depths") else None
-        if other is None or _clearly_better(head, other, metric):
+        if other is None or _better(head, other, metric):
             kept.append(head)
     return kept
 
 
-def _clearly_better(head: Head, other: Head, metric: str) -> bool:
+def _better(head: Head, other: Head, metric: str) -> bool:
     sign = 1.0 if METRICS[metric].mode == "max" else -1.0
     crossed = head.out_of_fold is not None and other.out_of_fold is not None
     (value, one), (lower, two) = (_scored(each, crossed) for each in (head, other))
@@ -85,10 +86,17 @@ def _clearly_better(head: Head, other: Head, metric: str) -> bool:
         return False
     if one is None or two is None or not np.array_equal(one.rows, two.rows):  # too many to be kept
         return True
-    task = head.info.task
-    loss = "rmse" if task == "regression" else "log_loss"
-    first, second = (in_units(each.logits, head.info).numpy() for each in (one, two))
-    return paired_difference(loss, one.targets.numpy(), first, second, task).exceeds(1.0)
+    return _loss(one, head.info, metric) < _loss(two, head.info, metric)
+
+
+def _loss(answers: Answers, info: DatasetInfo, metric: str) -> float:
+    """Return the root of the mean squared error or the log loss, with classes weighed as the metric weighs them."""
+    targets, scores = answers.targets.numpy(), in_units(answers.logits, info).numpy()
+    weights = np.ones((1, len(targets)))
+    if info.task == "classification" and metric in EVEN_METRICS:
+        weights[0] = 1.0 / np.bincount(targets)[targets]
+    loss = "rmse" if info.task == "regression" else "log_loss"
+    return float(weighted(loss, targets, scores, info.task, weights)[0])
 
 
 def _scored(head: Head, crossed: bool) -> tuple[float, Answers | None]:

@@ -17,7 +17,7 @@ from automl.torch_setup import set_threads
 from automl.training.trainer import Trainer
 
 SHARE = 0.2  # of the time that a look may set free: at most, for the look
-BEATEN = 2.0  # standard errors by which the retrain must be better already
+BEATEN = 1.0  # standard errors by which the retrain must be better already, as at its end: by then it is better still
 
 
 def look(contest: Contest, trainer: Trainer) -> None:

@@ -89,15 +89,18 @@ def probe_features(weights: Weights, recipe: Recipe, rows: Sample, *, until: flo
     info, size = normalised(rows.info.detailed, weights), input_size(recipe, rows.info)
     arguments = model_arguments(recipe, rows.info, weights)
     model = channels_last(verify(weights, {**arguments, "num_classes": 0}), rows.device).eval()
-    begun = time.perf_counter()
+    together = at_once(size, rows.device, most=_BATCH)
 
     def embed(images: Tensor) -> Tensor:
         found = []
-        for part in images.split(at_once(size, rows.device, most=_BATCH)):
+        for part in images.split(together):
             _look_at_the_clock(until)
             found.append(_pooled(model, fit_size(part, size)))
         return torch.cat(found)
 
+    with torch.inference_mode():  # the first images also pay for setting up the layers
+        embed(torch.zeros(together, rows.info.in_chans, size, size, device=rows.device))
+    begun = time.perf_counter()
     features = [_features(part, info, embed, rows) for part in (rows.train, rows.val)]
     rate = (len(rows.train) + len(rows.val)) / (time.perf_counter() - begun)
     return ProbeScore(weights.model, _linear(features, info, rows.threads, until), size, rate)

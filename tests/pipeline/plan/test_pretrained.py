@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,14 @@ from automl.cli import main
 from automl.config import StudyConfig
 from automl.errors import ConfigError, ModelError, StudyError
 from automl.final.predictor import Predictor
-from automl.pipeline.plan.pretrained import restore_pretrained
-from automl.records import Silent
+from automl.pipeline.plan.pretrained import Conditions, _keep, restore_pretrained
+from automl.records import Rows, SearchSplits, Silent
 from automl.result import FitResult
 from automl.spaces import SearchSpace
 from automl.torch_setup import import_timm
+from automl.training.models.linear_probe import ProbeScore
 from automl.training.models.pretrained_weights import Weights
+from tests.pipeline.plan.test_epoch_cost import INFO
 from tests.pipeline.test_fit import trainings
 
 pytestmark = pytest.mark.study
@@ -103,6 +106,31 @@ def test_search_begins_with_what_the_probe_ranks_first(tuned: tuple[FitResult, l
     board = trainings(result)
     assert list(board["pretrained"]) == [False, True, True, True]  # the preset has one recipe from scratch
     assert list(board["model"])[1:] == [best["model"], second["model"], best["model"]]
+
+
+@pytest.mark.parametrize(
+    ("images", "remaining", "first"),
+    [
+        (
+            5_000,
+            170.0,
+            "tf_efficientnet_lite0",
+        ),  # its 30 s hold all images, those of the other one 3,200
+        (300, 170.0, "tf_efficientnet_lite1"),  # they hold all images of both
+        (5_000, None, "tf_efficientnet_lite1"),
+    ],
+)
+def test_of_networks_that_tell_nearly_the_same_the_faster_one_comes_first_where_time_is_short(
+    images: int, remaining: float | None, first: str, tmp_path: Path
+) -> None:
+    rows = Rows(tmp_path, tmp_path, tmp_path, images)
+    many = SearchSplits(replace(INFO, n_train=images, n_val=images // 5), rows, rows)
+    conditions = Conditions(many, "cpu", 2, tmp_path, remaining)
+    ranking = [  # an epoch of both fits the time
+        ProbeScore("tf_efficientnet_lite1", 0.58, 64, 1_500.0),
+        ProbeScore("tf_efficientnet_lite0", 0.56, 64, 3_000.0),
+    ]
+    assert _keep(ranking, conditions)[0] == first
 
 
 def test_trials_from_weights_have_the_parameters_of_fine_tuning(tuned: tuple[FitResult, list[str]]) -> None:
