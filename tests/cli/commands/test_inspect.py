@@ -160,10 +160,10 @@ def test_columns_and_leaks_are_taken_as_the_options_say(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rng = np.random.default_rng(0)
-    rows = ["name,picture,label,split,patient"]
+    rows = ["image,picture,label,split,patient"]
     for i in range(30):
         Image.fromarray(rng.integers(0, 256, (9, 9, 3), dtype=np.uint8)).save(tmp_path / f"{i}.png")
-        rows.append(f"first,{i}.png,{'ab'[i % 2]},{'train' if i % 3 else 'test'},p{i // 6}")
+        rows.append(f"{29 - i}.png,{i}.png,{'ab'[i % 2]},{'train' if i % 3 else 'test'},p{i // 6}")
     table = tmp_path / "t.csv"
     table.write_text("\n".join(rows) + "\n", encoding="utf-8")
     found = {}
