@@ -189,7 +189,9 @@ def test_study_says_what_it_took_folders_and_odd_names_for(tmp_path: Path) -> No
     stops = prepared(tmp_path / "photos", tmp_path)
     assert "Folders taken for parts of a split: Training/ as train, Testing/ as holdout." in stops.notes
     assert len(stops.split) == 32 and set(stops.split["label"]) == {"a", "two\nlines"}
-    assert set(stops.split.loc[stops.split["split"] == "holdout", "file"].str.partition("/")[0]) == {"Testing"}
+    assert set(stops.split.loc[stops.split["split"] == "holdout", "file"].str.partition("/")[0]) == {
+        "Testing"
+    }
 
 
 def test_study_follows_the_columns_and_the_answer_to_a_leak_that_it_is_given(tmp_path: Path) -> None:
@@ -197,7 +199,9 @@ def test_study_follows_the_columns_and_the_answer_to_a_leak_that_it_is_given(tmp
     rows = []
     for i in range(60):
         Image.fromarray(rng.integers(0, 256, (9, 9, 3), dtype=np.uint8)).save(tmp_path / f"{i:02d}.png")
-        rows.append([f"{59 - i:02d}.png", f"{i:02d}.png", "ab"[i % 2], "train" if i % 3 else "test", f"p{i // 6}"])
+        rows.append(
+            [f"{59 - i:02d}.png", f"{i:02d}.png", "ab"[i % 2], "train" if i % 3 else "test", f"p{i // 6}"]
+        )
     columns = ["image", "picture", "label", "split", "patient"]
     pd.DataFrame(rows, columns=columns).to_csv(tmp_path / "t.csv", index=False)
     given = {"image_column": "picture", "group_column": "patient"}
