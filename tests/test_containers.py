@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import subprocess
 import sys
@@ -169,3 +170,18 @@ def test_addresses_that_ulimit_allows_bound_the_free_memory() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     before, left, free = map(int, done.stdout.split())
     assert 0 < free <= left < 1 << 30 <= before
+
+
+_COUNTS = {"cpu_count", "process_cpu_count", "sched_getaffinity", "virtual_memory"}
+
+
+def test_cores_and_memory_are_counted_in_one_place_that_knows_the_limits() -> None:
+    package = Path(machine.__file__).parent
+    allowed = {"machine.py", "cli/doctor_checks.py"}  # the latter shows both numbers
+    found = {
+        file.relative_to(package).as_posix()
+        for file in package.rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr in _COUNTS
+    }
+    assert found == allowed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import signal
 import subprocess
@@ -210,3 +211,15 @@ def test_second_signal_ends_a_command_that_cleans_up_with_one_line(tmp_path: Pat
     finally:
         process.kill()
     assert (process.returncode, err) == (130, "\nautoml: stopped; resume it\n")
+
+
+def test_no_thread_is_waited_for_without_a_limit() -> None:
+    package = ROOT / "automl"
+    found = [
+        f"{file.relative_to(package).as_posix()}: {ast.unparse(node)}"
+        for file in sorted(package.rglob("*.py"))
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "join"
+        if not node.args and not node.keywords
+    ]
+    assert found == ["final/distributed_retrain.py: trainer.join()"]  # which is no thread

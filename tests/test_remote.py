@@ -9,6 +9,7 @@ from typing import Any
 
 import fsspec
 import pytest
+from PIL import Image
 
 import automl
 from automl import pipeline
@@ -18,6 +19,7 @@ from automl.pipeline.setup import check
 from automl.remote import ROUND_NOTE, TURN, Mirror, is_remote, names_at
 from automl.review.studies import find_study
 from tests.pipeline.test_fit import config_for, digits
+from tests.review.studies_on_disk import finished_study, running_study
 
 
 @pytest.fixture
@@ -159,8 +161,34 @@ def test_names_from_an_address_touch_nothing_outside_of_the_copy(url: str, tmp_p
     assert {path.name for path in find_study("tiny", url).path.iterdir()} == {"study.yaml", "more.txt"}
 
 
+def test_commands_read_a_study_at_its_address(
+    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bucket = tmp_path / "bucket" / "studies"
+    finished_study(bucket)
+    running_study(bucket)
+    before = {path: path.read_bytes() for path in bucket.rglob("*") if path.is_file()}
+    assert main(["list", "--directory", url, "--json"]) == 0
+    assert [row["study"] for row in json.loads(capsys.readouterr().out)["studies"]] == ["leaves", "photos"]
+    for name in ("photos", "leaves"):
+        for given in ((name, "--directory", url), (f"{url}/{name}",)):
+            assert main(["show", *given, "--json"]) == 0
+            assert json.loads(capsys.readouterr().out)["study"] == name
+            assert main(["leaderboard", *given]) == 0
+            assert "resnet10t" in capsys.readouterr().out
+    for command in (
+        ["predict", f"{url}/leaves", str(tmp_path)],
+        ["export", "leaves", "--to", "onnx", "--directory", url],
+    ):
+        assert main(command) == 2
+        assert "'leaves' has no model yet" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in bucket.rglob("*") if path.is_file()} == before
+
+
 @pytest.mark.slow
-def test_resume_on_the_command_line_goes_on_at_the_address(url: str, tmp_path: Path) -> None:
+def test_resume_on_the_command_line_goes_on_at_the_address(
+    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     common = (
         "--space",
         "smoke",
@@ -180,3 +208,11 @@ def test_resume_on_the_command_line_goes_on_at_the_address(url: str, tmp_path: P
         assert len(finals(tmp_path / "bucket" / "studies" / "digits")) == total
         found = find_study(name, place)
         assert found.result is not None and found.result["trials"]["total"] == total
+    images, _ = digits(3)
+    for i, image in enumerate(images):
+        Image.fromarray(image).save(tmp_path / f"{i}.png")
+    for model in (["digits", "--directory", url], [f"{url}/digits"]):
+        paths = [str(tmp_path / f"{i}.png") for i in range(3)]
+        capsys.readouterr()
+        assert main(["predict", model[0], *paths, *model[1:], "--json", "--quiet"]) == 0
+        assert len(json.loads(capsys.readouterr().out)["predictions"]) == 3

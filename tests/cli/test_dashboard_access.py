@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import re
 import socket
 import struct
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -22,6 +26,7 @@ from automl.cli.commands import dashboard
 from automl.cli.dashboard_access import Access, guarded, is_loopback, is_shared
 from automl.cli.dashboard_server import listen
 from automl.errors import UsageError
+from tests.review.studies_on_disk import running_study
 
 
 @contextmanager
@@ -216,3 +221,41 @@ def test_client_that_sends_a_byte_at_a_time_is_not_waited_for_longer_than_for_a_
                     break  # a reset
             assert time.monotonic() < start + 10
         assert request("GET")[0] == 200
+
+
+@pytest.mark.parametrize("writable", [False, True])
+def test_command_serves_read_only_and_checks_hosts_and_token(tmp_path: Path, writable: bool) -> None:
+    pytest.importorskip("optuna_dashboard")
+    running_study(tmp_path)
+    options = ["--directory", str(tmp_path), "--port", "0", *(["--writable"] if writable else [])]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "automl", "dashboard", "leaves", *options, "--token", "always"],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])},
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        assert process.stdout is not None
+        found = re.search(r"http://127\.0\.0\.1:(\d+)/\?token=(\S+)", process.stdout.readline())
+        assert found is not None
+
+        def status(method: str, path: str, **headers: str) -> int:
+            connection = HTTPConnection("127.0.0.1", int(found[1]), timeout=20)
+            connection.request(method, path, headers=headers)
+            try:
+                return connection.getresponse().status
+            finally:
+                connection.close()
+
+        assert status("GET", "/api/studies") == 403
+        assert status("GET", f"/api/studies?token={found[2]}", Host="evil.example") == 403
+        connection = HTTPConnection("127.0.0.1", int(found[1]), timeout=20)
+        connection.request("GET", f"/?token={found[2]}")
+        cookie = {"Cookie": str(connection.getresponse().getheader("Set-Cookie")).partition(";")[0]}
+        connection.close()
+        assert status("GET", "/api/studies", **cookie) == 200
+        assert status("DELETE", "/api/studies/1", **cookie) == (204 if writable else 403)
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)

@@ -155,3 +155,60 @@ def test_rarest_class_of_a_skewed_set_is_predicted(shared_data: Path, tmp_path: 
     rare = [i for i, target in enumerate(source.targets.tolist()) if source.classes[target] == "Fray"]
     assert "Fray" in result.predictor.predict([source.load(i) for i in rare])
     source.close()
+
+
+class Stops(Listening):
+    """Keeps the notes and the split of a study, and stops it once its data are prepared."""
+
+    def __init__(self, study: Path) -> None:
+        super().__init__()
+        self.study = study
+        self.split = pd.DataFrame()
+
+    def stage(self, name: str, text: str) -> None:
+        if name == "search":
+            self.split = pd.read_csv(self.study / "splits.csv", dtype=str, keep_default_na=False)
+            raise KeyboardInterrupt
+
+
+def prepared(data: Path, directory: Path, **options: Any) -> Stops:
+    stops = Stops(directory / "tiny")
+    with pytest.raises(KeyboardInterrupt):
+        run(str(data), directory, stops, **options)
+    return stops
+
+
+def test_study_says_what_it_took_folders_and_odd_names_for(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for part in ("Training", "Testing"):
+        for name in ("a", "two\nlines"):
+            (tmp_path / "photos" / part / name).mkdir(parents=True)
+            for i in range(8):
+                pixels = rng.integers(0, 256, (9, 9, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(tmp_path / "photos" / part / name / f"{i}.png")
+    stops = prepared(tmp_path / "photos", tmp_path)
+    assert "Folders taken for parts of a split: Training/ as train, Testing/ as holdout." in stops.notes
+    assert len(stops.split) == 32 and set(stops.split["label"]) == {"a", "two\nlines"}
+    assert set(stops.split.loc[stops.split["split"] == "holdout", "file"].str.partition("/")[0]) == {
+        "Testing"
+    }
+
+
+def test_study_follows_the_columns_and_the_answer_to_a_leak_that_it_is_given(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    rows = []
+    for i in range(60):
+        Image.fromarray(rng.integers(0, 256, (9, 9, 3), dtype=np.uint8)).save(tmp_path / f"{i:02d}.png")
+        rows.append(
+            [f"{59 - i:02d}.png", f"{i:02d}.png", "ab"[i % 2], "train" if i % 3 else "test", f"p{i // 6}"]
+        )
+    columns = ["image", "picture", "label", "split", "patient"]
+    pd.DataFrame(rows, columns=columns).to_csv(tmp_path / "t.csv", index=False)
+    given = {"image_column": "picture", "group_column": "patient"}
+    redrawn = prepared(tmp_path / "t.csv", tmp_path / "one", **given, on_group_leak="redraw")
+    groups = redrawn.split["file"].str[:2].astype(int) // 6
+    assert redrawn.split["split"].groupby(groups).nunique().max() == 1
+    assert any("'picture' names the images" in note for note in redrawn.notes)
+    kept = prepared(tmp_path / "t.csv", tmp_path / "two", **given)
+    assert (kept.split["split"] == "holdout").sum() == 20
+    assert any("10 groups have rows on several sides of the given split" in note for note in kept.notes)

@@ -96,7 +96,7 @@ class CodecarbonMeter:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        self._thread.join()
+        self._thread.join(END_S)  # a program that it had started may hold the pipe
 
     def _read(self, lines: IO[str]) -> None:
         with lines:

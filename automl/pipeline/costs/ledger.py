@@ -157,7 +157,7 @@ class Ledger:
             yield
         finally:
             done.set()
-            thread.join()
+            thread.join(EVERY_S)
             self.write()
 
     def _accrue(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -153,3 +154,60 @@ def test_page_replaces_no_image_and_no_table_of_labels(
         before = path.read_bytes()
         assert main(["inspect", str(table), "--html", str(path)]) == 2
         assert "--html must" in capsys.readouterr().err and path.read_bytes() == before
+
+
+def test_columns_and_leaks_are_taken_as_the_options_say(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(0)
+    rows = ["image,picture,label,split,patient"]
+    for i in range(30):
+        Image.fromarray(rng.integers(0, 256, (9, 9, 3), dtype=np.uint8)).save(tmp_path / f"{i}.png")
+        rows.append(f"{29 - i}.png,{i}.png,{'ab'[i % 2]},{'train' if i % 3 else 'test'},p{i // 6}")
+    table = tmp_path / "t.csv"
+    table.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    found = {}
+    for how in ("keep", "drop", "redraw"):
+        columns = ["--image-column", "picture", "--group-column", "patient", "--on-group-leak", how]
+        assert main(["inspect", str(table), *columns, "--json"]) == 0
+        report = json.loads(capsys.readouterr().out)
+        (found[how],) = [said["headline"] for said in report["findings"] if said["kind"] == "group_leak"]
+        assert any("'picture' names the images" in note for note in report["notes"])
+    assert "--on-group-leak drop" in found["keep"]
+    assert found["drop"].endswith("their training rows are left out.")
+    assert len(set(found.values())) == 3
+    assert main(["inspect", str(table), "--image-column", "pictures"]) == 2
+    assert "unknown image column 'pictures': did you mean 'picture'" in capsys.readouterr().err
+
+
+def test_names_of_classes_that_look_alike_or_hold_line_ends_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(0)
+    for name in ("Cat", "cat", "two\nlines", "\x1b[31mred"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for i in range(4):
+            pixels = rng.integers(0, 256, (9, 9, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "photos" / name / f"{i}.png")
+    assert main(["inspect", str(tmp_path / "photos")]) == 0
+    out = capsys.readouterr().out
+    assert "Names that differ only in case, spaces or punctuation: 'Cat', 'cat'." in out
+    assert "\ntwo\\nlines " in out and r"\x1b[31mred" in out and "\x1b" not in out
+    assert main(["inspect", str(tmp_path / "\x1b[31mno\nfolder")]) == 2
+    err = capsys.readouterr().err
+    assert r"\x1b[31mno\nfolder" in err and "\x1b" not in err and err.count("\n") == 1
+
+
+def test_pipes_devices_and_endless_files_in_class_folders_are_waited_for_by_nobody(
+    photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    os.mkfifo(photos / "cat" / "pipe.png")
+    os.mkfifo(photos / "labels.csv")
+    (photos / "cat" / "zero.png").symlink_to("/dev/zero")
+    (photos / "dog" / "huge.png").touch()
+    os.truncate(photos / "dog" / "huge.png", 10**12)
+    assert main(["inspect", str(photos), "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["n_images"] == 16
+    assert {bad["file"] for bad in report["bad"]} == {"dog/broken.png", "dog/huge.png"}
+    assert any("too large: 1.0 TB" in bad["reason"] for bad in report["bad"])

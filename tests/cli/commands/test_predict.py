@@ -132,7 +132,8 @@ def test_rows_have_label_confidence_and_asked_probabilities(images: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("label_type", "classes", "label"), [("int", ("0", "7"), 7), ("text", ("001", "007"), "007")]
+    ("label_type", "classes", "label"),
+    [("int", ("0", "7"), 7), ("text", ("001", "007"), "007"), ("text", ("dark", 'a\nb",'), 'a\nb",')],
 )
 def test_labels_have_the_type_in_which_they_were_given(
     images: Path,
@@ -148,7 +149,8 @@ def test_labels_have_the_type_in_which_they_were_given(
     assert rows[0]["label"] == label
     _show(State(json=True), rows, [], str(tmp_path / "x.csv"))
     assert json.loads(capsys.readouterr().out)["predictions"][0]["label"] == label
-    assert f",{label}," in (tmp_path / "x.csv").read_text()
+    table = pd.read_csv(tmp_path / "x.csv", dtype=str)
+    assert (table["file"].tolist(), table["label"].tolist()) == ([str(images / "b.png")], [str(label)])
 
 
 def test_other_tasks_have_their_own_columns(images: Path) -> None:

@@ -208,7 +208,7 @@ def test_disk_too_small_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_cache_folder_that_is_a_file_is_refused(root: Path, tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("")
-    with pytest.raises(DataError, match="the image cache must be writable"):
+    with pytest.raises(DataError, match="the image cache must be writable, but .* set AUTOML_CACHE_DIR to"):
         _open(root, tmp_path / "cache")
 
 

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import io
+import sys
+from types import ModuleType
+from typing import Any
+
+import pytest
+
 from automl.records import BestSoFar, TrialEvent, TrialState
+from automl.review.choose_view import open_view
 from automl.review.notebook.view import NotebookView, notebook_display
+from automl.review.plain_lines import PlainView
 from automl.review.run_state import RunState, ViewHeader
 
 HEADER = ViewHeader("<photos>", "accuracy", "max", 60.0)
@@ -56,3 +65,36 @@ def test_fast_events_do_not_redraw_it_each_time() -> None:
 
 def test_outside_a_notebook_there_is_none() -> None:
     assert notebook_display() is None
+
+
+def _modules_of_a_notebook(monkeypatch: pytest.MonkeyPatch, *, running: bool) -> list[str]:
+    """Stand in for IPython, which tests do not need installed; what a cell shows goes to the list that is returned."""
+    shown: list[str] = []
+
+    class Handle:
+        def update(self, html: str) -> None:
+            shown.append(html)
+
+    kernel, display = ModuleType("IPython"), ModuleType("IPython.display")
+    functions: dict[str, Any] = {"HTML": str, "display": lambda html, *, display_id: Handle()}
+    vars(display).update(functions)
+    vars(kernel).update(get_ipython=lambda: object() if running else None, display=display)
+    for name, module in (
+        ("ipykernel", ModuleType("ipykernel")),
+        ("IPython", kernel),
+        ("IPython.display", display),
+    ):
+        monkeypatch.setitem(sys.modules, name, module)
+    return shown
+
+
+def test_python_in_a_notebook_shows_a_block_and_elsewhere_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isinstance(open_view(HEADER, io.StringIO(), python=True), PlainView)
+    shown = _modules_of_a_notebook(monkeypatch, running=True)
+    with open_view(HEADER, io.StringIO(), python=True) as view:
+        assert isinstance(view, NotebookView)
+        view.note("Task: regression of age, as its values suggest")
+    assert "Task: regression of age" in shown[-1]
+    assert isinstance(open_view(HEADER, io.StringIO()), PlainView)  # a command that a cell runs
+    _modules_of_a_notebook(monkeypatch, running=False)
+    assert isinstance(open_view(HEADER, io.StringIO(), python=True), PlainView)

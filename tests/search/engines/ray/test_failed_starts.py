@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 import automl
 from automl.search.engines.ray.failed_starts import ENOUGH, cause_of_failed_starts
 
+START_S = 40.0  # that Python and Ray take before a worker is asked for, on a busy machine
 ROOT = Path(automl.__file__).parents[1]
 CHAIN = """Traceback (most recent call last):
   File "a.py", line 1, in <module>
@@ -95,7 +97,9 @@ def test_search_ends_when_no_worker_can_start(tmp_path: Path) -> None:
     (tmp_path / "numpy.py").write_text(BROKEN, encoding="utf-8")
     script = tmp_path / "script.py"
     script.write_text(SCRIPT, encoding="utf-8")
+    begun = time.monotonic()
     done = _run(tmp_path, script)  # Python imports from the folder of a script, so workers do, too
+    assert time.monotonic() - begun < 60 + START_S
     assert (
         "EngineError: Ray's worker processes cannot start on this machine: ImportError: not the"
         in done.stderr

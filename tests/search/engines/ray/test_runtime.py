@@ -15,9 +15,18 @@ from typing import Any
 
 import pytest
 
+from automl.errors import EngineError
 from automl.search.engines.ray import cleanup_process as ray_watcher
+from automl.search.engines.ray import runtime
 from automl.search.engines.ray.auth_token import FILE, MODE, TOKEN, TOKEN_FILE
-from automl.search.engines.ray.runtime import FOLDER, TUNE_FOLDER, RayRuntime, garbage_kept, sweep
+from automl.search.engines.ray.runtime import (
+    FOLDER,
+    TUNE_FOLDER,
+    RayRuntime,
+    garbage_kept,
+    short_place,
+    sweep,
+)
 
 
 def test_folders_of_dead_processes_go_and_others_stay(tmp_path: Path) -> None:
@@ -185,3 +194,17 @@ print("as before")
 def test_ray_leaves_path_hook_and_environment_of_the_caller() -> None:
     done = subprocess.run([sys.executable, "-c", LEAVES], capture_output=True, text=True)
     assert done.stdout == "as before\n", done.stderr
+
+
+def test_ray_takes_a_temporary_folder_that_can_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder that root cannot write is on a disk that is mounted read-only: the system's answer stands in for it."""
+    real, only_read = os.access, {"/tmp"}
+    monkeypatch.setattr(os, "access", lambda path, mode: str(path) not in only_read and real(path, mode))
+    monkeypatch.setattr(runtime, "OTHER_PLACES", ())
+    monkeypatch.setattr("tempfile.tempdir", "/var/tmp")
+    assert str(short_place()) == "/var/tmp"
+    only_read.add("/var/tmp")
+    with pytest.raises(
+        EngineError, match="the temporary folder is '/var/tmp': set TMPDIR, or use --engine local"
+    ):
+        short_place()
