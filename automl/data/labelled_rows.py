@@ -13,7 +13,7 @@ from automl.data.cache.cache import Cached
 from automl.data.cache.hashes import Digests
 from automl.data.decoding.near_duplicates import clusters
 from automl.data.quality.augmented_names import augmented_groups
-from automl.data.sources.base import Source, Targets, label_words
+from automl.data.sources.base import Source, Targets, counted, label_words
 from automl.data.splits import TRAIN, Columns, Split
 from automl.data.stratify import value_bins
 from automl.errors import DataError
@@ -90,8 +90,9 @@ def label(source: Source, cached: Cached, *, on_group_leak: OnGroupLeak = "keep"
     """
     usable = np.flatnonzero([not reason for reason in cached.reasons])
     if not len(usable):
+        files = counted(len(cached.reasons), "file")
         raise DataError(
-            f"the data must hold readable images, but none of {len(cached.reasons)} files in {source.name!r} is one "
+            f"the data must hold readable images, but none of {files} in {source.name!r} is one "
             f"({source.files[0]}: {cached.reasons[0]}): check them"
         )
     targets, classes = source.targets[usable], source.classes

@@ -14,7 +14,7 @@ from automl.data.constants import GPU_SIZE, SIZE_STEPS
 from automl.data.decoding.pixel_range import PixelRange, outside_note, range_of, sampled
 from automl.data.decoding.tiff_tags import dropped_bands, has_more_images
 from automl.data.pixels import deep_values, is_deep, is_grey, quiet_pillow
-from automl.data.sources.base import Source
+from automl.data.sources.base import Source, counted
 from automl.errors import DataError
 from automl.machine import Moment
 from automl.records import Resize
@@ -133,7 +133,7 @@ def _look_at(source: Source, until: Moment | None, *, look: bool) -> _Seen:
                 seen.deep += _values(image)
     if not seen.shorts:
         raise DataError(
-            f"the data must hold readable images, but none of {n} files in {source.name!r} opens "
+            f"the data must hold readable images, but none of {counted(n, 'file')} in {source.name!r} opens "
             f"({problem}): check them"
         )
     return seen

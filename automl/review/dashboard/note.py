@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from automl.config.durations import format_duration
+from automl.data.sources.base import counted
 from automl.final.evidence.words import not_usable
 from automl.records import TrialRow, TrialState
 from automl.review.dashboard.snapshot import Snapshot
@@ -80,7 +81,10 @@ def trial_note(snapshot: Snapshot, number: int) -> str:
                 (f"val {snapshot.metric}", score(row.value)),
                 ("state", _state(row)),
                 ("why", row.reason),
-                ("trained", f"{row.rounds} rounds in {format_duration(row.seconds)}" if row.rounds else ""),
+                (
+                    "trained",
+                    f"{counted(row.rounds, 'round')} in {format_duration(row.seconds)}" if row.rounds else "",
+                ),
                 ("in full", config_words(row.config, everything=True)),
             ]
         )

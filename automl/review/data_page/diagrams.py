@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from automl.data.sources.base import counted
 from automl.data.splits import HOLDOUT, TRAIN, VAL
 from automl.review.data_page.colours import GREY
 from automl.review.data_page.thumbnails import escape
@@ -50,7 +51,7 @@ def histogram(values: npt.NDArray[np.float64], label: str, *, bins: int = 24) ->
     bars = "".join(
         f'<rect class="bar" x="{_EDGE + wide * k:.1f}" width="{wide - 1:.1f}" '
         f'y="{_HEIGHT - _EDGE - (tall := (_HEIGHT - 2 * _EDGE) * count / most):.1f}" height="{tall:.1f}">'
-        f"<title>{edges[k]:.4g} to {edges[k + 1]:.4g}: {count:,} images</title></rect>"
+        f"<title>{edges[k]:.4g} to {edges[k + 1]:.4g}: {counted(count, 'image')}</title></rect>"
         for k, count in enumerate(counts.tolist())
     )
     end = _HEIGHT - _EDGE + 15

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from automl._version import __version__
 from automl.config.durations import format_duration
+from automl.data.sources.base import counted
 from automl.final.evaluation.words import is_silent
 from automl.review.describe import interval_words, score
 from automl.review.page.render import render, write_text
@@ -197,5 +198,5 @@ def _notes(thumbnails: Thumbnails, *, finished: bool) -> list[str]:
             "The images of this study cannot be opened any more (or were given in Python), so some are not shown here."
         ]
     return [
-        f"{thumbnails.missing} images are not shown: there was no time for them, or they cannot be read any more."
+        f"{counted(thumbnails.missing, 'image')} not shown: there was no time, or no way to read them any more."
     ]

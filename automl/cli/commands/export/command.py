@@ -91,6 +91,7 @@ def command(
 
 def _show(made: Exported) -> None:
     from automl.cli.output import print_table, say, say_wrapped
+    from automl.data.sources.base import counted
     from automl.review.describe import aligned
     from automl.terminal.printable import printable
 
@@ -103,9 +104,9 @@ def _show(made: Exported) -> None:
         ("size", f"{made.size / 1e6:.1f} MB"),
     ]
     if made.int8:
-        rows.append(("int8", f"{made.int8} layers; {len(made.floats) + 1} in float"))
+        rows.append(("int8", f"{counted(made.int8, 'layer')}; {len(made.floats) + 1} in float"))
     if proof.unreadable:
-        rows.append(("unreadable", f"{proof.unreadable:,} images, left out"))
+        rows.append(("unreadable", f"{counted(proof.unreadable, 'image')}, left out"))
     for line in aligned(rows):
         say(line)
     say()

@@ -248,7 +248,7 @@ def _require_any(files: Files, cells: Sequence[str | bytes], table: Table, looku
         )
     raise DataError(
         f"the paths in column {table.image!r} of {table.where!r} must be relative to {files.where!r}, but none "
-        f"of {len(paths)} files is there, the first is {first!r}: {hint}"
+        f"of {counted(len(paths), 'file')} is there, the first is {first!r}: {hint}"
     )
 
 
