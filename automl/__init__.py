@@ -115,10 +115,12 @@ def inspect(
 
     `data` and `labels` are as in `fit`; `options` are `target`, `task`, `img_size`, `seed` and
     `max_disk`. Nothing is changed.
-    Raises DataError for data that cannot be read at all.
+    Raises DataError for data that cannot be read at all, and ConfigError for options that do not exist.
     """
+    from automl.config.options import InspectOptions, check_options
     from automl.data.quality.inspect import inspect_data
 
+    check_options(options, InspectOptions, own=("observer",))
     return inspect_data(data if labels is None else (data, labels), observer=observer, **options)
 
 
@@ -268,9 +270,12 @@ def tune(
     to do.
     """
     from automl.callbacks.notify import told_of_tuning
+    from automl.config.options import TuneOptions, check_options
     from automl.review.choose_view import tune_view
     from automl.search.tune import tune as run
 
+    own = ("name", "progress", "observer", "callbacks")
+    check_options(options, TuneOptions, own=own, needed=("metric", "max_epochs"))
     shown = options.get("engine") != "simulated" if progress is None else progress
     with (
         tune_view(name, options, observer, progress=shown) as view,

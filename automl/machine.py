@@ -320,6 +320,16 @@ def free_memory() -> int:
     return free if addresses is None else min(free, addresses)
 
 
+def largest_file() -> int | None:
+    """Return how many bytes a file of this process may have (`ulimit -f`); None without such a limit."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    most, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+    return None if most == resource.RLIM_INFINITY else most
+
+
 def address_space_left() -> int | None:
     """Return the bytes of addresses that this process may still reserve (`ulimit -v`); None without such a limit."""
     try:

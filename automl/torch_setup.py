@@ -9,6 +9,7 @@ import importlib
 import importlib.util
 import logging
 import os
+import threading
 import time
 import warnings
 from functools import cache
@@ -19,13 +20,24 @@ from types import ModuleType
 _STAND_INS = ("torchvision::nms", "torchvision::qnms")
 _SCHEMA = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
 _import_seconds: dict[str, float] = {}
+_preparing = (
+    threading.RLock()
+)  # operators can be defined once a process, and several threads may begin together
+_forked: list[int] = []  # the process that was forked after torch had been loaded
+
+
+def import_timm() -> ModuleType:
+    """Import timm (with `optim` and `utils`) quietly, even if torchvision's compiled part fails."""
+    with _preparing:
+        return _import_timm()
 
 
 @cache
-def import_timm() -> ModuleType:
-    """Import timm (with `optim` and `utils`) quietly, even if torchvision's compiled part fails."""
+def _import_timm() -> ModuleType:
     start = time.perf_counter()
     _prepare_torchvision()
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_after_fork)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         timm = importlib.import_module("timm")
@@ -59,13 +71,13 @@ def set_threads(n: int) -> None:
     """Let torch use `n` threads for one operator, and run one operator at a time. Raises ValueError for `n` below 1.
 
     Idle threads that spin take cores from other processes, so the caller should also set OMP_WAIT_POLICY=PASSIVE in the
-    environment of workers before torch loads.
+    environment of workers before torch loads. A fork of a process that had loaded torch keeps to one thread.
     """
     if n < 1:
         raise ValueError(f"the number of threads must be at least 1, not {n!r}")
     import torch
 
-    torch.set_num_threads(n)
+    torch.set_num_threads(1 if os.getpid() in _forked else n)
     if torch.get_num_interop_threads() != 1:
         try:
             torch.set_num_interop_threads(1)
@@ -83,8 +95,21 @@ def quiet_waiting() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
-@cache
+def _after_fork() -> None:
+    """Let torch use one thread in a fork: OpenMP's other threads are not there, and it would wait for them for ever."""
+    import torch
+
+    _forked[:] = [os.getpid()]
+    torch.set_num_threads(1)
+
+
 def _prepare_torchvision() -> bool:
+    with _preparing:
+        return _prepared_torchvision()
+
+
+@cache
+def _prepared_torchvision() -> bool:
     """Make `import torchvision` possible; return whether that needed stand-ins.
 
     A torchvision built for another torch (PyPI's build beside a CPU-only torch) cannot load its compiled part. It then

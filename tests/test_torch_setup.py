@@ -86,3 +86,35 @@ sys.meta_path.insert(0, Finder())
         [sys.executable, "-c", code], env=environment, cwd=tmp_path, capture_output=True, text=True
     )
     assert done.stdout == "PASSIVE\n", done.stderr
+
+
+def test_threads_that_begin_together_prepare_torch_once() -> None:
+    code = (
+        "import threading, torch\nfrom automl.torch_setup import import_timm, import_torchvision\n"
+        "calls = [import_timm, lambda: import_torchvision('datasets')] * 2\nfailed = []\n"
+        "start = threading.Barrier(len(calls))\n"
+        "def go(call):\n"
+        "    start.wait()\n"
+        "    try:\n        call()\n"
+        "    except Exception as error:\n        failed.append(error)\n"
+        "threads = [threading.Thread(target=go, args=(call,)) for call in calls]\n"
+        "for thread in threads:\n    thread.start()\n"
+        "for thread in threads:\n    thread.join()\n"
+        "print(failed)"
+    )
+    assert _run(code) == "[]"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_fork_computes_after_its_parent_did() -> None:
+    code = (
+        "import os, signal, torch\nfrom automl.torch_setup import import_timm, set_threads\n"
+        "import_timm()\nset_threads(2)\n"
+        "a = torch.ones(2000, 2000)\n"
+        "def work():\n    return int((a @ a).sum() + torch.exp(a).sum() * 0)\n"
+        "work()\nset_threads(2)\n"
+        "if (child := os.fork()) == 0:\n"
+        "    signal.alarm(30)\n    set_threads(2)\n    work()\n    os._exit(torch.get_num_threads() - 1)\n"
+        "print(os.waitpid(child, 0)[1], torch.get_num_threads())"
+    )
+    assert _run(code) == "0 2"

@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
-from automl.errors import UsageError
+from automl.delivery.serve.address import address_error
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
@@ -76,7 +76,5 @@ def listen(app: WSGIApplication, host: str, port: int) -> WSGIServer:
     kind = _SixServer if ":" in host else _Server
     try:
         return make_server(host, port, app, server_class=kind, handler_class=_Handler)
-    except OSError as error:
-        raise UsageError(
-            f"--host and --port must be free, got {host}:{port} ({error.strerror}); try --port {port + 1}"
-        ) from error
+    except (OSError, UnicodeError) as error:  # UnicodeError: of a name that no host can have
+        raise address_error(error, host, port) from error

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Required, TypedDict
 
+from automl.errors import ConfigError, unknown_name
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -111,3 +113,19 @@ class InspectOptions(TypedDict, total=False):
     seed: int
     on_group_leak: Literal["keep", "drop", "redraw"]
     max_disk: int | str
+
+
+def check_options(
+    given: Mapping[str, Any], kind: type, *, own: Sequence[str] = (), needed: Sequence[str] = ()
+) -> None:
+    """Raise ConfigError for an unknown option, and for one of the `needed` that is missing.
+
+    The valid ones are those of `kind`, one of the types above, and `own`, which the function takes by itself.
+    """
+    valid = [*kind.__annotations__, *own]
+    problems = [
+        *(unknown_name("option", name, valid) for name in given if name not in valid),
+        *(f"{name} must be given" for name in needed if name not in given),
+    ]
+    if problems:
+        raise ConfigError("; ".join(problems))

@@ -80,13 +80,13 @@ def check_objective(objective: Any) -> None:
     """Raise ConfigError for what cannot be called with a configuration, and for asynchronous functions."""
     if not callable(objective):
         raise ConfigError(
-            f"objective must be a function of a configuration, got {_shown(objective)}: pass the function itself, "
+            f"objective must be a function of a configuration, got {shown(objective)}: pass the function itself, "
             "without calling it"
         )
     for called in (objective, type(objective).__call__):
         if inspect.iscoroutinefunction(called) or inspect.isasyncgenfunction(called):
             raise ConfigError(
-                f"objective must be an ordinary function or generator, got the asynchronous {_shown(objective)}: call "
+                f"objective must be an ordinary function or generator, got the asynchronous {shown(objective)}: call "
                 "asyncio.run inside of an ordinary one"
             )
     try:
@@ -97,7 +97,7 @@ def check_objective(objective: Any) -> None:
         signature.bind({})
     except TypeError as error:
         raise ConfigError(
-            f"objective must take one argument, the configuration, got {_shown(objective)} with the arguments "
+            f"objective must take one argument, the configuration, got {shown(objective)} with the arguments "
             f"{signature} ({error}): give the others with functools.partial"
         ) from None
 
@@ -263,7 +263,7 @@ class Stepper:
             if raw is _NO_MORE:
                 return None
         if not isinstance(raw, Mapping):
-            raise TypeError(f"each epoch of the objective must give a dict of metrics, got {_shown(raw)}")
+            raise TypeError(f"each epoch of the objective must give a dict of metrics, got {shown(raw)}")
         return raw
 
 
@@ -300,7 +300,7 @@ def _seconds(given: Any) -> float | None:
     except (TypeError, ValueError, OverflowError):
         seconds = math.nan
     if not 0 <= seconds < math.inf:
-        raise ValueError(f"'seconds' of an epoch must be a finite number of at least 0, got {_shown(given)}")
+        raise ValueError(f"'seconds' of an epoch must be a finite number of at least 0, got {shown(given)}")
     return seconds
 
 
@@ -315,11 +315,11 @@ def _iterator(subject: Any) -> Iterator[Any]:
             return found
     raise TypeError(
         "the objective must return an iterator of dicts (one an epoch) or an object with step(), "
-        f"got {_shown(subject)}"
+        f"got {shown(subject)}"
     )
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     """Return what a value looks like, in one short line."""
     try:
         text = " ".join(repr(value).split())

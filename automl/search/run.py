@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -100,15 +101,27 @@ def keep_heads(space: Space, settings: SearchSettings, heads: Sequence[HeadTrial
 
 
 def check_names(*, engine: str = "ray", policy: object = "auto", sampler: object = "auto") -> None:
-    """Raise ConfigError with all unknown names. Optuna's own pruners and samplers have no name to check."""
-    rows = (("engine", engine, ENGINES), ("policy", policy, POLICIES), ("sampler", sampler, SAMPLERS))
+    """Raise ConfigError with all names that are unknown, and all parts that are neither a name nor Optuna's."""
+    rows: tuple[tuple[str, object, Mapping[str, object], str], ...] = (
+        ("engine", engine, ENGINES, ""),
+        ("policy", policy, POLICIES, "optuna.pruners.BasePruner"),
+        ("sampler", sampler, SAMPLERS, "optuna.samplers.BaseSampler"),
+    )
     problems = [
-        unknown_name(kind, name, valid)
-        for kind, name, valid in rows
-        if isinstance(name, str) and name not in valid
+        unknown_name(kind, part, valid)
+        if isinstance(part, str)
+        else f"{kind} must be one of the names {', '.join(sorted(valid))}{f' or an {own}' * bool(own)}, got {part!r}"
+        for kind, part, valid, own in rows
+        if (part not in valid if isinstance(part, str) else not (own and _is_of_optuna(part, own)))
     ]
     if problems:
         raise ConfigError("; ".join(problems))
+
+
+def _is_of_optuna(part: object, own: str) -> bool:
+    """Return whether a part is of Optuna's class `own`, which is imported for parts that are no names only."""
+    module, _, name = own.rpartition(".")
+    return isinstance(part, getattr(import_module(module), name))
 
 
 def _result(
@@ -187,7 +200,13 @@ def policy_of(settings: SearchSettings) -> Policy:
 def _directory(settings: SearchSettings) -> Iterator[Path]:
     """Give the study's folder, or a temporary one that is removed after the search."""
     if settings.directory is not None:
-        settings.directory.mkdir(parents=True, exist_ok=True)
+        try:
+            settings.directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(
+                f"directory must be a folder that can be made, got {str(settings.directory)!r} ({error.strerror}): "
+                "give another one"
+            ) from error
         # Absolute, because workers have another working directory.
         yield settings.directory.resolve()
         return

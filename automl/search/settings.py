@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -99,6 +100,7 @@ class SearchSettings:
         problems = [
             *(unknown_name(kind, given, valid) for kind, given, valid in choices if given not in valid),
             *_wrong_numbers(self),
+            *_wrong_portfolio(self.portfolio),
             *_missing_limits(self),
             *_wrong_objectives(self),
         ]
@@ -119,7 +121,22 @@ def _wrong_numbers(settings: SearchSettings) -> list[str]:
             problems.append(f"{name} must be above 0, got {value!r}")
     if not settings.gpus_per_trial >= 0:
         problems.append(f"gpus_per_trial must be at least 0, got {settings.gpus_per_trial!r}")
+    seed: Any = settings.seed
+    if isinstance(seed, bool) or not isinstance(seed, Integral) or int(seed) < 0:
+        problems.append(f"seed must be a whole number of at least 0, got {seed!r}")
     return problems
+
+
+def _wrong_portfolio(given: object) -> list[str]:
+    if given is None:
+        return []
+    if not isinstance(given, Sequence) or isinstance(given, (str, bytes)):
+        return [f"portfolio must be a list of configurations such as [{{'lr': 0.1}}], got {given!r}"]
+    return [
+        f"each configuration of the portfolio must be a dict such as {{'lr': 0.1}}, got {config!r}"
+        for config in given
+        if not isinstance(config, Mapping)
+    ]
 
 
 def _wrong_objectives(settings: SearchSettings) -> list[str]:

@@ -186,14 +186,16 @@ def test_dashboard_serves_the_study(studies: Path) -> None:
     assert [study["study_name"] for study in found["study_summaries"]] == ["leaves"]
 
 
-def test_dashboard_needs_a_study_with_a_database(studies: Path) -> None:
+def test_dashboard_needs_a_study_with_a_database(studies: Path, tmp_path: Path) -> None:
     with pytest.raises(
         StudyError, match="STUDY must be given, since there are several: choose one of leaves, photos"
     ):
         _storage_url(None, str(studies), None)
     with pytest.raises(StudyError, match=r"'photos' has no study.db yet: its search has not started"):
         _storage_url("photos", str(studies), None)
-    assert _storage_url(None, "nowhere", "sqlite:///x.db") == ("sqlite:///x.db", None)
+    (tmp_path / "x.db").touch()
+    url = f"sqlite:///{tmp_path}/x.db"
+    assert _storage_url(None, "nowhere", url) == (url, None)
 
 
 def test_dashboard_finds_the_folders_of_the_studies_in_its_storage(studies: Path, tmp_path: Path) -> None:
@@ -226,3 +228,14 @@ def test_dashboard_of_an_unreachable_storage_hides_the_password() -> None:
     pytest.importorskip("optuna_dashboard")
     with pytest.raises(StorageError, match=r"must be an Optuna database, got 'oracle\+none://a:\*\*\*@h/b'"):
         _application("oracle+none://a:secret@h/b")
+
+
+def test_dashboard_of_a_file_that_does_not_exist_makes_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["dashboard", "--storage", f"sqlite:///{tmp_path}/stduy.db", "--port", "0"]) == 2
+    assert (
+        f"must be a database that exists, but there is no file '{tmp_path}/stduy.db'"
+        in capsys.readouterr().err
+    )
+    assert list(tmp_path.iterdir()) == []

@@ -14,6 +14,7 @@ import automl
 from automl.config import StudyConfig
 from automl.config.options import FitOptions, InspectOptions, ResumeOptions, SpaceLike, TuneOptions
 from automl.data.quality.inspect import inspect_data
+from automl.errors import ConfigError
 from automl.search.tune import tune
 from automl.spaces import SearchSpace
 
@@ -53,6 +54,18 @@ def test_options_of_fit_are_the_fields_but_for_the_data() -> None:
 def test_options_of_resume_are_the_fields_that_are_not_its_own_parameters() -> None:
     own = set(inspect.signature(automl.resume).parameters)
     assert set(get_type_hints(ResumeOptions)) == set(StudyConfig.model_fields) - own
+
+
+def test_unknown_option_of_any_function_is_told_with_the_valid_ones() -> None:
+    wrong: dict[str, Any] = {"sead": 1}
+    for call in (automl.fit, automl.inspect):
+        with pytest.raises(ConfigError, match="unknown option 'sead': did you mean 'seed'"):
+            call("photos", **wrong)
+    space = {"parameters": {"lr": {"type": "float", "low": 0.1, "high": 0.9}}}
+    with pytest.raises(
+        ConfigError, match="unknown option 'sead': did you mean 'seed'.*; metric must be given$"
+    ):
+        automl.tune(lambda config: [], space, max_epochs=1, **wrong)
 
 
 @pytest.mark.parametrize("name", sorted(get_type_hints(FitOptions)))

@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from optuna.pruners import NopPruner
+from optuna.samplers import RandomSampler
 
 from automl.errors import ConfigError, SpaceError, TrialError
 from automl.records import Config
@@ -101,11 +103,29 @@ def test_stored_study_goes_on_to_a_higher_total(tmp_path: Any) -> None:
         ({"max_epochs": 0}, "max_epochs must be a whole number of at least 1, got 0"),
         ({"parallel": 1.5}, "parallel must be a whole number"),
         ({"n_trials": 0, "parallel": 0}, "parallel .*; n_trials must be"),
+        ({"engine": None}, "engine must be one of the names local, ray, simulated, got None"),
+        ({"policy": 3}, "policy must be one of the names asha, .* or an optuna.pruners.BasePruner, got 3"),
+        ({"sampler": print}, "sampler must be one of the names .* or an optuna.samplers.BaseSampler, got"),
+        ({"portfolio": "lr"}, r"portfolio must be a list of configurations such as .*, got 'lr'"),
+        ({"portfolio": [3]}, "each configuration of the portfolio must be a dict such as .*, got 3"),
+        ({"seed": -1}, "seed must be a whole number of at least 0, got -1"),
+        ({"seed": None}, "seed must be a whole number of at least 0, got None"),
+        ({"seed": "a"}, "seed must be a whole number of at least 0, got 'a'"),
+        (
+            {"directory": "/dev/null/x"},
+            r"directory must be a folder .*, got '/dev/null/x' \(Not a directory\)",
+        ),
     ],
 )
 def test_wrong_option_is_a_config_error(wrong: dict[str, Any], told: str) -> None:
     with pytest.raises(ConfigError, match=told):
         run(**wrong)
+
+
+def test_whole_numbers_and_parts_of_other_packages_are_taken() -> None:
+    portfolio = ({"lr": 0.1, "opt": "adam"},)
+    found = run(seed=np.int64(3), sampler=RandomSampler(seed=1), policy=NopPruner(), portfolio=portfolio)
+    assert found.trials["params"][0] == portfolio[0]
 
 
 def test_wrong_space_is_a_space_error() -> None:
@@ -127,6 +147,25 @@ def test_number_that_no_float_holds_is_infinite() -> None:
         huge, SPACE, metric="loss", mode="min", max_epochs=2, n_trials=1, engine="simulated", policy="none"
     )
     assert found.best_value == 1.0
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_simulated_clock_that_stands_still_before_its_time_limit_is_told(fails: bool) -> None:
+    begun = 0
+
+    def instant(config: Config) -> Iterator[dict[str, Any]]:
+        nonlocal begun
+        begun += 1
+        if fails and begun > 1:
+            raise ValueError("broken")
+        yield {"loss": 1.0, "seconds": 0}
+
+    with pytest.raises(
+        TrialError, match=r"rounds must take time until the time limit of 5 s, .* give n_trials"
+    ):
+        run(objective=instant, n_trials=None, time_limit=5, sampler="random", policy="none")
+    begun = 0
+    assert len(run(objective=instant, time_limit=5).trials) == 12
 
 
 async def asynchronous(config: Config) -> dict[str, float]:

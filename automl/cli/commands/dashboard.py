@@ -129,12 +129,17 @@ def _folders(url: str, directory: str, given: StudyFolder | None) -> FindFolder:
 def _checked(storage: str) -> str:
     from automl.config.storage import check_storage
     from automl.errors import ConfigError
+    from automl.search.storage.sql.urls import sqlite_file, with_driver
 
     try:
-        return check_storage(storage)
+        url = check_storage(storage)
     except ValueError as error:
         text = str(error)
         raise ConfigError(f"--storage {text}" if text.startswith("must") else text) from error
+    file = sqlite_file(with_driver(url)) if url.startswith("sqlite") else None
+    if file is not None and not file.is_file():  # SQLite would make an empty one
+        raise ConfigError(f"--storage must be a database that exists, but there is no file {str(file)!r}")
+    return url
 
 
 def _port(text: str | None) -> int:

@@ -66,7 +66,18 @@ class Guard:
                 raise HTTPException(413, self._too_large())
             return message
 
-        await self._app(scope, counted, send)
+        begun = False
+
+        async def noted(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, counted, noted)
+        except asyncio.CancelledError:  # the server is stopping, and this request took longer than it waits
+            if not begun:
+                await _answer(send, 503, "the server is stopping")
 
     def _in_time(self, receive: Receive) -> Receive:
         """Return `receive` with a deadline for the whole body, which raises HTTPException."""
@@ -95,7 +106,8 @@ class Guard:
         token = self._limits.token
         if token is not None and path not in _OPEN:
             given = headers.get("authorization", "").removeprefix("Bearer ")
-            if not secrets.compare_digest(given.encode(), token.encode()):
+            # Clients send what is not ASCII in UTF-8, and headers are read as Latin-1.
+            if not secrets.compare_digest(given.encode("latin-1"), token.encode()):
                 return 401, "the token is missing: send the header 'Authorization: Bearer TOKEN'"
         length = headers.get("content-length", "0")
         if not length.isdecimal() or len(length) > _LONGEST_NUMBER or int(length) > self._limits.most_bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,7 +80,8 @@ def serve_model(
             try:
                 exported = export_model(model, to="onnx", directory=directory, note=note).folder
             except (UsageError, OSError) as error:
-                note(f"torch answers, more slowly than an ONNX file would: {error}")
+                command = f"automl export {shlex.quote(model)} --to onnx"
+                note(f"torch answers, more slowly than an ONNX file would, which `{command}` writes: {error}")
                 return _in_torch(folder)
     said, score = open_export(exported, threads=threads)
     return ServedModel(str(exported), said, "onnxruntime", score)

@@ -6,9 +6,9 @@ import socket
 from typing import TYPE_CHECKING
 
 from automl.delivery.needed import require
+from automl.delivery.serve.address import address_error
 from automl.delivery.serve.limits import Limits
 from automl.delivery.serve.served_model import ServedModel
-from automl.errors import UsageError
 
 if TYPE_CHECKING:
     import uvicorn
@@ -17,7 +17,7 @@ _MOST_OPEN = 256  # connections; further ones are told to come again (503)
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens. Raises UsageError if the address is taken or is none of this machine."""
+    """Return a socket that listens. Raises UsageError if the address is taken or is none of this machine's."""
     for package in ("fastapi", "uvicorn", "python_multipart"):
         require(package, "serve")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -26,11 +26,9 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         listening.bind((host, port))
         listening.listen(_MOST_OPEN)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # UnicodeError: of a name that no host can have
         listening.close()
-        raise UsageError(
-            f"--host and --port must be free, got {host}:{port} ({error.strerror}); try --port {port + 1}"
-        ) from error
+        raise address_error(error, host, port) from error
     return listening
 
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from automl.torch_setup import set_threads
 from automl.training.evaluate import autocast, fit_size
 from automl.training.models.finetune import Classifier
 from automl.training.models.memory_format import at_once, channels_last, to_cpu
@@ -156,7 +157,7 @@ class FrozenNetwork:
 
     def _together(self, images: Tensor, mirrored: bool) -> Tensor:
         if self._on_cpu:
-            torch.set_num_threads(self._threads)
+            set_threads(self._threads)
         return self._of(images, mirrored)
 
     def _keep(self, place: int, _: nn.Module, inputs: tuple[Tensor, ...]) -> None:

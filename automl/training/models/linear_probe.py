@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from automl.data.loading.batches import Batches
 from automl.records import DatasetInfo, Rows, SearchSplits, Task
+from automl.torch_setup import set_threads
 from automl.training.evaluate import fit_size
 from automl.training.models.build import input_size, model_arguments
 from automl.training.models.hyperparameters import Recipe
@@ -222,7 +223,7 @@ def _look_at_the_clock(until: float) -> None:
 @contextmanager
 def _all_threads(threads: int) -> Iterator[None]:
     before = torch.get_num_threads()
-    torch.set_num_threads(threads)
+    set_threads(threads)
     try:
         yield
     finally:

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from automl.cuda_graphs import Recorder
 from automl.machine import slowdown
+from automl.torch_setup import set_threads
 from automl.training.hardware.autotune import Autotune
 from automl.training.hardware.out_of_memory import MicroBatch, parts_of
 from automl.training.hardware.random_layers import drawing, separate
@@ -84,7 +85,7 @@ class Gradients:
         if self.autotune is None:
             return self.micro_batch.fit(len(images), lambda rows: self._batch(images, targets, rows))
         with self.autotune.measured() as option:
-            torch.set_num_threads(self.replicas if option == SPLIT_OPERATORS else 1)
+            set_threads(self.replicas if option == SPLIT_OPERATORS else 1)
             self.parts = self.replicas if option == SPLIT_BATCH else 1
             return self.micro_batch.fit(len(images), lambda rows: self._batch(images, targets, rows))
 

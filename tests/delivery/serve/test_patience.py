@@ -25,14 +25,17 @@ _PATIENCE = 0.5  # seconds
 _POST = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\n"
 
 
-@pytest.fixture(scope="module")
-def client() -> Iterator[Client]:
+def _quick() -> ServedModel:
     def score(pixels: Any) -> Any:
         return np.full((len(pixels), 3), 1 / 3, dtype=np.float32)
 
     said = {"task": "classification", "classes": list(CLASSES), "size": 8, "channels": 3, "pixel_range": []}
-    model = ServedModel("quick", {**said, "resize": "crop"}, "onnxruntime", score)
-    with served(model, Limits(patience=_PATIENCE, token="secret")) as found:
+    return ServedModel("quick", {**said, "resize": "crop"}, "onnxruntime", score)
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[Client]:
+    with served(_quick(), Limits(patience=_PATIENCE, token="secret")) as found:
         yield found
 
 
@@ -93,6 +96,22 @@ def test_answer_that_is_not_taken_is_given_up(client: Client) -> None:
             with suppress(TimeoutError):
                 deaf.sendall(asked * 100)
     assert client.send("GET", "/health")[0] == 200
+
+
+@pytest.mark.parametrize(
+    "sent", [_POST + b"Content-Length: 900000\r\n\r\n--b\r\n", b"GET / HTTP/1.1\r\nHost: x\r\nX-Long: "]
+)
+def test_server_that_stops_while_a_request_arrives_answers_it_without_a_traceback(
+    sent: bytes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with served(_quick(), Limits(patience=60.0)) as client:
+        slow = socket.create_connection(("127.0.0.1", client.port))
+        slow.sendall(sent)
+        assert client.send("GET", "/health")[0] == 200
+    with slow:
+        if sent.startswith(b"POST"):
+            assert slow.recv(10_000).startswith(b"HTTP/1.1 503")
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_connection_may_be_used_for_requests_for_longer_than_one_may_take(client: Client) -> None:

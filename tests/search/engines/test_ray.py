@@ -246,6 +246,13 @@ def test_objective_that_cannot_travel_is_refused(runtime: RayRuntime, tmp_path: 
         run(runtime, Silent(), tmp_path)
 
 
+def test_value_that_cannot_travel_ends_no_worker(runtime: RayRuntime, tmp_path: Path) -> None:
+    found = run(runtime, lambda config: [{"accuracy": 0.5, "lock": threading.Lock()}], tmp_path, n_trials=1)
+    assert found.best.value == 0.5
+    with pytest.raises(TrialError, match="must be a number, but trial 1 reported '<unlocked _thread.lock"):
+        run(runtime, lambda config: [{"accuracy": threading.Lock()}], tmp_path, n_trials=2)
+
+
 def lost_once(config: Config, *, folder: Path) -> Any:
     """The process of each trial's third round dies, the first time."""
 

@@ -89,7 +89,7 @@ def command(
         if not is_loopback(host):
             known = "with the token" if asked else "and there is no token"
             say(f"automl: other machines can reach this address, {known}", flush=True)
-        if asked and _TOKEN not in os.environ:
+        if asked and not _given_token():
             say(f"token: {asked}  (send the header 'Authorization: Bearer TOKEN')", flush=True)
         address = f"http://{shown}:{listening.getsockname()[1]}"
         say(f"serving {found.name} by {found.runtime} at {address}  (Ctrl-C stops it)", flush=True)
@@ -106,7 +106,12 @@ def _token(asked: str | None, host: str) -> str | None:
 
     if asked not in (None, "auto", "always", "never"):
         raise UsageError(f"--token must be auto, always or never, got {asked!r}")
-    given = os.environ.get(_TOKEN)
+    given = _given_token()
     if asked == "never" or (asked != "always" and not given and is_loopback(host)):
         return None
     return given or secrets.token_urlsafe(16)
+
+
+def _given_token() -> str:
+    """Return the token of the environment, "" for none. Files that hold one often end with a line end."""
+    return os.environ.get(_TOKEN, "").strip()

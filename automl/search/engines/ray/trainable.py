@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import platform
 from dataclasses import dataclass, replace
+from importlib import import_module
 from typing import Any
 
 from ray.tune import Trainable
 
 from automl.search.engines.printed import Shown, printed
-from automl.search.objective import Launch, Objective, Step, Stepper, cause_of
+from automl.search.objective import Launch, Objective, Step, Stepper, cause_of, shown
 from automl.search.storage.store import Worker
 from automl.training.hardware.out_of_memory import is_out_of_memory
 
@@ -68,7 +69,7 @@ class RayTrial(Trainable):
                 if self._objective is None:
                     raise RuntimeError("the objective did not reach the worker")
                 self._stepper = Stepper(self._objective, self._launch)
-            return Outcome(self._worker, self._stepper.step(), spent=self._stepper.spent)
+            return Outcome(self._worker, _sendable(self._stepper.step()), spent=self._stepper.spent)
         except Exception as error:
             if is_out_of_memory(error):
                 raise
@@ -87,3 +88,19 @@ class RayTrial(Trainable):
         stepper, self._stepper = self._stepper, None
         if stepper is not None:
             stepper.close()
+
+
+def _sendable(step: Step) -> Step:
+    """Return the step with metrics that can be pickled. A value that cannot is replaced by what it looks like."""
+    return replace(step, metrics={name: _picklable(value) for name, value in step.metrics.items()})
+
+
+def _picklable(value: Any) -> Any:
+    if isinstance(value, int | float | str):
+        return value
+    cloudpickle: Any = import_module("ray.cloudpickle")  # it has no types
+    try:
+        cloudpickle.dumps(value)
+    except Exception:  # whatever the code of a stranger's object raises
+        return shown(value)
+    return value

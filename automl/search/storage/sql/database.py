@@ -14,8 +14,9 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
+from automl.config.sizes import format_size
 from automl.errors import ConfigError, StorageError, reason_of
-from automl.machine import path_problem
+from automl.machine import largest_file, path_problem
 from automl.search.storage.sql import tables
 from automl.search.storage.sql.urls import (
     DRIVERS,
@@ -149,10 +150,24 @@ def storage_errors(shown: str) -> Iterator[None]:
         RuntimeError,
     ) as error:  # RuntimeError: tables of another Optuna
         origin = error.orig if isinstance(error, DBAPIError) else (error.__cause__ or error)
-        cause = (
-            str(getattr(origin, "orig", None) or origin).strip().splitlines() or [type(origin).__name__]
-        )[0]
-        raise StorageError(f"the study's database {shown} cannot be read or written: {cause}") from error
+        inner = getattr(origin, "orig", None) or origin
+        cause = (str(inner).strip().splitlines() or [type(origin).__name__])[0]
+        raise StorageError(
+            f"the study's database {shown} cannot be read or written: {cause}{_advice(inner)}"
+        ) from error
+
+
+def _advice(error: object) -> str:
+    """Return what to do about an error of SQLite, which names no cause of those of the system; "" if nobody knows."""
+    name = getattr(error, "sqlite_errorname", "")
+    if name == "SQLITE_FULL":
+        return "; free some space, then run the command again"
+    if not name.startswith("SQLITE_IOERR"):
+        return ""
+    largest = largest_file()
+    if largest is not None:
+        return f"; files may have {format_size(largest)} at most here, so raise that limit (`ulimit -f`)"
+    return "; check the disk or the network folder that it is on, then run the command again"
 
 
 def _engine_options(backend: str) -> dict[str, Any]:

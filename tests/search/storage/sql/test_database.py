@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from automl.errors import ConfigError, StorageError
-from automl.search.storage.sql.database import open_database, require_reachable
+from automl.search.storage.sql.database import open_database, require_reachable, storage_errors
 
 DEAD = "postgresql://ann:hidden@127.0.0.1:1/study"
 
@@ -60,3 +62,28 @@ def test_driver_that_automl_does_not_install_is_left_out_of_the_url(tmp_path: Pa
         if find_spec(driver) is None:
             with pytest.raises(ConfigError, match=rf"leave '\+{driver}' out of the URL"):
                 open_database(url)
+
+
+def test_file_that_may_not_grow_is_told_with_its_limit(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    before, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (40 * 1024, most))
+    try:
+        with pytest.raises(StorageError, match=r"files may have 40K at most here, .* \(`ulimit -f`\)$"):
+            open_database(f"sqlite:///{tmp_path}/study.db").close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (before, most))
+
+
+@pytest.mark.parametrize(
+    ("code", "advice"),
+    [("SQLITE_FULL", "free some space"), ("SQLITE_IOERR_READ", "check the disk or the network")],
+)
+def test_error_of_the_disk_says_what_to_do(code: str, advice: str) -> None:
+    error = sqlite3.OperationalError("no more")
+    error.sqlite_errorname = code
+    with (
+        pytest.raises(StorageError, match=f"cannot be read or written: no more; {advice}"),
+        storage_errors("x"),
+    ):
+        raise OperationalError("SELECT 1", {}, error)
