@@ -226,3 +226,13 @@ def test_dashboard_of_an_unreachable_storage_hides_the_password() -> None:
     pytest.importorskip("optuna_dashboard")
     with pytest.raises(StorageError, match=r"must be an Optuna database, got 'oracle\+none://a:\*\*\*@h/b'"):
         _application("oracle+none://a:secret@h/b")
+
+
+def test_dashboard_of_a_server_that_does_not_answer_says_so() -> None:
+    pytest.importorskip("optuna_dashboard")
+    pytest.importorskip("psycopg")
+    with pytest.raises(
+        StorageError,
+        match=r"postgresql://a:\*\*\*@127.0.0.1:1/b cannot be read or written: connection failed",
+    ):
+        _application("postgresql://a:secret@127.0.0.1:1/b")
