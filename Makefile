@@ -13,6 +13,8 @@ install: $(STAMP)
 # Made again when a pin or a dependency changes; a half-made one has no stamp and is completed the next time.
 $(STAMP): constraints.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	# First, as the pip that comes with Python may write a slower script, in which Ctrl-C prints a traceback.
+	$(BIN)/python -m pip install --quiet -c constraints.txt pip
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dashboard,dev,export,hf,mlflow,mysql,openvino,plot,postgresql,serve]"
 	# Tests of pages run the axe-core in it; the browser that it would bring is not used.
 	$(BIN)/python -m pip install --quiet --no-deps -c constraints.txt axe-playwright-python

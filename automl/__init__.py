@@ -8,15 +8,13 @@ Importing this package imports neither torch nor ray; names are loaded when they
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
-
 from automl._version import __version__
 
+TYPE_CHECKING = False  # that of `typing`: nothing is imported before the first line of a command (automl/cli)
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
-    from typing import Unpack
+    from typing import Any, Unpack
 
     from automl import callbacks as callbacks
     from automl.callbacks.base import Callback
@@ -285,6 +283,8 @@ def tune(
 
 
 def __getattr__(name: str) -> Any:
+    import importlib
+
     if name == "callbacks":
         return importlib.import_module("automl.callbacks")
     if name in _HOMES:

@@ -66,7 +66,7 @@ def as_command() -> Command:
     global _command
     if _command is None:
         _command = Command()
-        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        if signal.getsignal(signal.SIGINT) in (signal.default_int_handler, signal.SIG_DFL):
             signal.signal(signal.SIGINT, interrupt)
     return _command
 

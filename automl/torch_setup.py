@@ -20,9 +20,8 @@ from types import ModuleType
 _STAND_INS = ("torchvision::nms", "torchvision::qnms")
 _SCHEMA = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
 _import_seconds: dict[str, float] = {}
-_preparing = (
-    threading.RLock()
-)  # operators can be defined once a process, and several threads may begin together
+# Operators can be defined once a process, and several threads may begin together.
+_preparing = threading.RLock()
 _forked: list[int] = []  # the process that was forked after torch had been loaded
 
 

@@ -223,3 +223,35 @@ def test_no_thread_is_waited_for_without_a_limit() -> None:
         if not node.args and not node.keywords
     ]
     assert found == ["final/distributed_retrain.py: trainer.join()"]  # which is no thread
+
+
+# Sends Ctrl-C when the module that argv names is imported.
+CTRL_C_AT_IMPORT = """import _signal, os, sys
+_signal.signal(_signal.SIGINT, _signal.default_int_handler)
+for name in ("signal", sys.argv[1]):
+    sys.modules.pop(name, None)
+class CtrlC:
+    def find_spec(self, name, path=None, target=None):
+        if name == sys.argv[1]:
+            print(f"importing {name}", flush=True)
+            os.kill(os.getpid(), _signal.SIGINT)
+sys.meta_path.insert(0, CtrlC())
+"""
+
+
+def test_nothing_is_imported_before_the_first_line_of_a_command() -> None:
+    """Until then Ctrl-C prints a traceback."""
+    code = (
+        "import sys; before = set(sys.modules); import automl.cli; print(*sorted(set(sys.modules) - before))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.split() == ["__future__", "automl", "automl._version", "automl.cli"]
+
+
+@pytest.mark.parametrize("module", ["enum", "automl.interrupt", "threading", "automl.cli.entry", "click"])
+def test_ctrl_c_in_the_first_imports_of_a_command_prints_no_traceback(module: str) -> None:
+    code = f"{CTRL_C_AT_IMPORT}from automl.cli import main\nsys.exit(main())"
+    run = subprocess.run([sys.executable, "-c", code, module], capture_output=True, text=True)
+    assert run.stdout == f"importing {module}\n"
+    assert run.returncode in (-signal.SIGINT, 130)
+    assert "Traceback" not in run.stderr

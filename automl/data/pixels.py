@@ -90,6 +90,8 @@ def open_image(source: bytes | Path, *, name: str = "") -> Image.Image:
             raise DataError(f"{label}: {error}") from error
 
 
+open_picture = open_image  # its former name, which scripts import
+
 _LOCK = threading.Lock()
 _FILTERS: list[ExitStack] = []
 _USERS = [0]

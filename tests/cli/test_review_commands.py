@@ -239,3 +239,13 @@ def test_dashboard_of_a_file_that_does_not_exist_makes_none(
         in capsys.readouterr().err
     )
     assert list(tmp_path.iterdir()) == []
+
+
+def test_dashboard_of_a_server_that_does_not_answer_says_so() -> None:
+    pytest.importorskip("optuna_dashboard")
+    pytest.importorskip("psycopg")
+    with pytest.raises(
+        StorageError,
+        match=r"postgresql://a:\*\*\*@127.0.0.1:1/b cannot be read or written: connection failed",
+    ):
+        _application("postgresql://a:secret@127.0.0.1:1/b")

@@ -20,6 +20,7 @@ from automl.data.pixels import (
     mode_of,
     open_header,
     open_image,
+    open_picture,
     quiet_pillow,
     to_pixels,
 )
@@ -43,6 +44,10 @@ def _values(image: Image.Image, channels: int = 3, form: str = "PNG") -> list[li
     """The colours of the left and the right end after a way through a file."""
     pixels = to_pixels(open_header(encoded(image, form)), size=8, channels=channels)
     return [pixels[4, 0].tolist(), pixels[4, 7].tolist()]
+
+
+def test_former_name_of_opening_an_image_still_works() -> None:
+    assert open_picture is open_image
 
 
 def test_modes_become_rgb() -> None:

@@ -169,7 +169,7 @@ def _application(url: str, find_folder: FindFolder | None = None) -> WSGIApplica
     from automl.review.dashboard.artifacts import GeneratedArtifacts
     from automl.review.dashboard.storage import DashboardStorage
     from automl.review.dashboard.web import translated
-    from automl.search.storage.sql.database import connection_errors, open_optuna
+    from automl.search.storage.sql.database import connection_errors, open_optuna, storage_errors
     from automl.search.storage.sql.urls import masked
 
     try:
@@ -192,6 +192,11 @@ def _application(url: str, find_folder: FindFolder | None = None) -> WSGIApplica
                 f"the dashboard needs a database that it can write to, but {masked(url)!r} can only be read: copy the "
                 "folder of the study and open the copy"
             ) from error
+        if isinstance(
+            error, sqlalchemy.exc.OperationalError
+        ):  # it does not answer, so nobody knows what it holds
+            with storage_errors(masked(url)):
+                raise
         raise StorageError(
             f"the storage must be an Optuna database, got {masked(url)!r} ({first})"
         ) from error
