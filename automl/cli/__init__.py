@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-TYPE_CHECKING = (
-    False  # that of `typing`, whose import takes longer than all else before the first line of `main`
-)
+# That of `typing`, whose import would take longer than all else before the first line of `main`.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
