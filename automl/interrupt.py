@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -68,6 +69,7 @@ def as_command() -> Command:
         _command = Command()
         if signal.getsignal(signal.SIGINT) in (signal.default_int_handler, signal.SIG_DFL):
             signal.signal(signal.SIGINT, interrupt)
+        sys.unraisablehook = _raised_later(sys.unraisablehook)
     return _command
 
 
@@ -155,6 +157,25 @@ def search_begins() -> None:
     """Give a command more time to end after a signal: from now on it has something to save."""
     if _command is not None:
         _command.patience = LONGEST_SAVING
+
+
+def _raised_later(
+    before: Callable[[sys.UnraisableHookArgs], object],
+) -> Callable[[sys.UnraisableHookArgs], None]:
+    """Return a hook that sends a signal again whose KeyboardInterrupt came while Python removed an object.
+
+    Nothing can be raised from there: Python would print a traceback and go on.
+    """
+
+    def hook(lost: sys.UnraisableHookArgs) -> None:
+        if not issubclass(lost.exc_type, KeyboardInterrupt):
+            before(lost)
+            return
+        if _command is not None:
+            _command.ending = False  # what comes again is not a second one
+        _later(LOOK_AGAIN, lambda: _send(signal.SIGINT))
+
+    return hook
 
 
 def _imports(frame: FrameType | None) -> bool:

@@ -213,6 +213,28 @@ def test_second_signal_ends_a_command_that_cleans_up_with_one_line(tmp_path: Pat
     assert (process.returncode, err) == (130, "\nautoml: stopped; resume it\n")
 
 
+def test_ctrl_c_while_an_object_is_removed_is_not_lost(tmp_path: Path) -> None:
+    """Python prints what is raised there, and goes on."""
+    code = (
+        "import automl.interrupt as i, os, signal, time\n"
+        "class Closing:\n"
+        "    def __del__(self):\n"
+        "        os.kill(os.getpid(), signal.SIGINT); time.sleep(0.01); print('not reached', flush=True)\n"
+        "command = i.as_command()\n"
+        "with i.orderly_interrupts():\n"
+        "    try:\n"
+        "        Closing(); print('removed', flush=True); time.sleep(20)\n"
+        "    except KeyboardInterrupt:\n"
+        "        print('in order', flush=True)\n"
+    )
+    process = start(code, tmp_path)
+    try:
+        out, err = process.communicate(timeout=20)
+    finally:
+        process.kill()
+    assert (process.returncode, out, err) == (0, "removed\nin order\n", "")
+
+
 def test_no_thread_is_waited_for_without_a_limit() -> None:
     package = ROOT / "automl"
     found = [

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from warnings import catch_warnings, filterwarnings
 
 import numpy as np
@@ -25,7 +25,9 @@ from automl.data.decoding.deep_colour import deep_colours, is_deep_colour
 from automl.data.decoding.pixel_range import PixelRange, range_of, require_fitting, sampled, scaled
 from automl.data.decoding.tiff_tags import is_misread, measured
 from automl.errors import DataError
-from automl.records import DatasetInfo, Resize
+
+if TYPE_CHECKING:  # a process that decodes must start quickly
+    from automl.records import DatasetInfo, Resize
 
 Pixels = npt.NDArray[np.uint8]
 

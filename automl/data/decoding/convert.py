@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,9 @@ from automl.data.decoding.near_duplicates import SIDE, thumbnails
 from automl.data.decoding.pixel_range import PixelRange
 from automl.data.pixels import fit, is_grey, mode_of, open_header, to_pixels
 from automl.errors import DataError
-from automl.records import Resize
+
+if TYPE_CHECKING:  # a process that decodes must start quickly
+    from automl.records import Resize
 
 Pixels = npt.NDArray[np.uint8]
 DIGEST = 32

@@ -12,7 +12,7 @@ import signal
 import warnings
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,7 +20,9 @@ from automl.data.decoding.convert import ColourFound, Conversion, Findings
 from automl.data.decoding.pixel_range import PixelRange
 from automl.data.readers import Location, open_reader
 from automl.interrupt import SIGNALS
-from automl.records import Resize
+
+if TYPE_CHECKING:  # a process that decodes must start quickly
+    from automl.records import Resize
 
 READY = "ready"
 

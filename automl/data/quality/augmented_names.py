@@ -11,11 +11,24 @@ from typing import NamedTuple
 from automl.data.sources.base import counted
 from automl.data.sources.files.split_names import split_of, words_in
 
-# Quick to look for: most data have none of them.
-_HINTS = re.compile(
-    r"\.rf\.|\d ?deg|aug|flip|mirror|rot|bright|dark|contrast|nois|blur|zoom|shear|shift|translat|crop|jitter|elastic"
-    r"|cutout",
-    re.IGNORECASE,
+# Most data have none of them. Looking for one after the other takes a tenth of the time of an expression.
+_HINTS = (
+    *(
+        ".rf.",
+        "deg",
+        "aug",
+        "flip",
+        "mirror",
+        "rot",
+        "bright",
+        "dark",
+        "contrast",
+        "nois",
+        "blur",
+        "zoom",
+        "shear",
+    ),
+    *("shift", "translat", "crop", "jitter", "elastic", "cutout"),
 )
 _WORD = (
     r"(?:new)?(?:aug(?:mented|mentation)?|[hv]?flip(?:ped)?(?:lr|tb|ud|h|v)?|mirror(?:ed)?|rot(?:ate|ated|ation)?"
@@ -43,13 +56,11 @@ def augmented_groups(files: Sequence[str]) -> tuple[Sequence[str], tuple[str, ..
     `wheat_crop_1.jpg` and `wheat_crop_2.jpg` may be two fields. They lie in the same folder as their
     original, apart from folders of parts (`train/cat` and `valid/cat`) and of augmented images.
     """
-    if not _HINTS.search("\n".join(files)):
+    if not _may_say_so("\n".join(files)):
         return [""] * len(files), ()
     stems = [posixpath.splitext(file)[0] for file in files]
     copies = {
-        row: found
-        for row, file in enumerate(files)
-        if _HINTS.search(file) and (found := _copy_of(stems[row]))
+        row: found for row, file in enumerate(files) if _may_say_so(file) and (found := _copy_of(stems[row]))
     }
     if not copies:
         return [""] * len(files), ()
@@ -79,6 +90,11 @@ def augmented_groups(files: Sequence[str]) -> tuple[Sequence[str], tuple[str, ..
         f"{counted(n, 'image')} are augmented copies of {len(members):,} by their names, such as {example}: the "
         "copies of one image are a group, which a drawn split keeps in one part.",
     )
+
+
+def _may_say_so(names: str) -> bool:
+    names = names.lower()
+    return any(hint in names for hint in _HINTS)
 
 
 def _copy_of(path: str) -> _Copy | None:

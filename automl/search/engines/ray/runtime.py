@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from automl.errors import EngineError
+from automl.interrupt import current_command
 from automl.machine import ensure_home, is_alive
 from automl.search.engines.ray import cleanup_process
 from automl.search.engines.ray.auth_token import forget_token, token_in_force
@@ -225,6 +226,8 @@ class Session:
         self._watcher = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True
         )
+        if ending := current_command():  # a second Ctrl-C ends it while Ray is there
+            ending.before_exit.append(self.expect_end)
 
     def expect_end(self) -> None:
         """Tell the process that cleans up that this one ends on purpose, while Ray is still there."""

@@ -63,6 +63,29 @@ def test_driver_that_ends_without_a_word_is_told_of_and_cleaned_up_after(tmp_pat
     assert not folder.exists() and not other.exists()
 
 
+@pytest.mark.parametrize(
+    ("last_lines", "told"),
+    [
+        ("os._exit(1)", True),
+        ("command.end()", False),  # as a second Ctrl-C does
+        ("session.expect_end(); command.end()", False),
+    ],
+)
+def test_command_that_ends_by_a_signal_was_not_killed(last_lines: str, told: bool, tmp_path: Path) -> None:
+    code = f"""
+import os, sys
+from pathlib import Path
+from automl.interrupt import as_command
+from automl.search.engines.ray.runtime import Session
+command = as_command()
+session = Session(Path(sys.argv[1]))
+{last_lines}
+"""
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True)
+    assert ("ended without a message" in done.stderr) is told
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.ray
 def test_matrix_products_go_on_while_ray_starts() -> None:
     # Without a limit on BLAS threads this hangs: OpenBLAS ends its threads when another thread forks.
