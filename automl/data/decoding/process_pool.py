@@ -27,6 +27,7 @@ from automl.machine import cores
 
 # The one that a worker decodes, and one that waits until it is done.
 _JOBS_PER_WORKER = 2
+LONGEST_END = 5.0  # seconds that a process has to end after it has closed its results
 Part = Sequence[int]
 _ROOT = str(Path(__file__).resolve().parents[3])
 
@@ -120,7 +121,11 @@ class _Worker:
         self.results.close()
 
     def _ended(self) -> RunError:
-        code = self._process.wait()
+        try:
+            code = self._process.wait(LONGEST_END)
+        except subprocess.TimeoutExpired:  # it lives, but what it sent is no result
+            self._process.kill()
+            code = self._process.wait()
         how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         return RunError(
             f"a process that decodes images ended unexpectedly ({how}), perhaps because memory ran out: run the same "

@@ -112,6 +112,32 @@ def test_killed_process_gives_one_sentence_and_leaves_no_other(root: Path, tmp_p
     assert _children() == before
 
 
+BABBLER = """import os, time
+from multiprocessing.connection import Connection
+def main():
+    results = Connection(os.dup(1), readable=False)
+    results.send("ready")
+    results.send_bytes(b"no pickle")
+    time.sleep(60)
+"""
+
+
+def test_process_that_sends_no_result_and_stays_is_not_waited_for(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = _children()
+    package = tmp_path / "automl" / "data" / "decoding"
+    package.mkdir(parents=True)
+    for folder in (package, package.parent, package.parents[1]):
+        (folder / "__init__.py").touch()
+    (package / "pool_worker.py").write_text(BABBLER)
+    monkeypatch.setattr(process_pool, "_ROOT", str(tmp_path))
+    monkeypatch.setattr(process_pool, "LONGEST_END", 0.1)
+    with pytest.raises(RunError, match=r"ended unexpectedly \(killed by SIGKILL\)"):
+        decode_all(_opened(root), Target(8, 3), _mapped(tmp_path, N), _quiet, folder=tmp_path)
+    assert _children() == before
+
+
 def test_processes_end_when_their_starter_is_killed(root: Path, tmp_path: Path) -> None:
     script = tmp_path / "hang.py"
     script.write_text(
