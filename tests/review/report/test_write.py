@@ -85,7 +85,7 @@ def test_images_that_are_gone_come_from_the_earlier_report(
 def test_no_image_is_opened_after_the_time_or_beyond_the_bytes(leaves: StudyFolder, tmp_path: Path) -> None:
     out = tmp_path / "x.html"
     text = write_report(leaves, means=Means(seconds=0.0), out=out).path.read_text(encoding="utf-8")
-    assert "data-file" not in text and "there was no time for them" in text
+    assert "data-file" not in text and "not shown: there was no time" in text
     small = Thumbnails(None, most_bytes=10, earlier={"a": "x" * 8, "b": "y" * 8})
     assert [small("a"), small("b")] == ["x" * 8, ""]
 

@@ -139,7 +139,7 @@ def test_missing_file_is_bad_and_all_missing_an_error(root: Path) -> None:
     source = open_source(_write(root / "x.csv", _rows("image,label", "a", "b") + "pics/gone.png,a\n"))
     with pytest.raises(DataError, match=r"pics/gone.png: cannot be read \(No such file"):
         source.load(2)
-    with pytest.raises(DataError, match=r"none of 1 files is there, the first is 'nowhere.png'"):
+    with pytest.raises(DataError, match=r"none of 1 file is there, the first is 'nowhere.png'"):
         open_source(_write(root / "y.csv", "image,label\nnowhere.png,a\n"))
 
 
