@@ -17,7 +17,6 @@ from torch import nn
 from automl.config.metrics import METRICS
 from automl.data import PreparedData
 from automl.data.balance import Balance
-from automl.data.constants import WEIGHTS_SIZE
 from automl.data.folds import RowFolds, repeated_folds
 from automl.data.splits import VAL
 from automl.final.evidence.candidates import Alternative
@@ -27,19 +26,14 @@ from automl.machine import Moment, cache_folder, cores, slowdown
 from automl.pipeline.context import Context
 from automl.pipeline.plan.budget import measured_closing
 from automl.pipeline.plan.constants import (
-    FEATURES_FIRST,
-    FEATURES_FIRST_SHARE,
     FEATURES_LEAST,
     FEATURES_OF_SPARE,
-    FEATURES_SECONDS,
-    FEATURES_SHARE,
     FEW_VAL,
     FEWER,
     HEAD_FOLDS,
     HEAD_REPEATS,
     HEAD_SECONDS,
     HEAD_SHARE,
-    LARGEST_HEAD,
     REPEATED_ROWS,
 )
 from automl.pipeline.plan.hardware import Device
@@ -53,7 +47,7 @@ from automl.pipeline.plan.limits.head_in_time import (
     size_in_words,
 )
 from automl.pipeline.plan.plan import Basis
-from automl.pipeline.plan.pretrained import Pretrained
+from automl.pipeline.plan.pretrained import Pretrained, features_seconds, head_side
 from automl.records import Config, HeadTrial, SearchSplits
 from automl.review.front.kept import HEADS_FOLDER, PIXELS
 from automl.spaces.architectures.families import capabilities
@@ -219,7 +213,7 @@ def _on_features(context: Context, basis: Basis) -> Iterator[tuple[str, Head, fl
     first: Head | None = None
     for place, (model, weights, pool) in enumerate(_networks(pretrained)):
         configs = head_configs(_config(tuned, model, pool), basis.fitting)
-        seconds = _seconds(context.clock.remaining(), first=place == 0)
+        seconds = features_seconds(context.clock.remaining(), first=place == 0)
         # It exceeds the limits at any size, is too slow, or has no time to say more than the first one.
         if (
             not configs
@@ -349,27 +343,6 @@ def _networks(pretrained: Pretrained) -> Iterator[tuple[str, Weights, str | None
 
 
 def _config(recipe: Config, model: str, pool: str | None) -> Config:
-    """Return the configuration of a head: the network at the size of its weights, with nothing that augments.
-
-    A network for images of more than LARGEST_HEAD pixels gets them at the size at which they are stored.
-    """
-    size = capabilities(model).input_size
-    config = {
-        **recipe,
-        "model": model,
-        "pretrained": True,
-        "size": size if size <= LARGEST_HEAD else WEIGHTS_SIZE,
-        "freeze": "head",
-    }
+    """Return the configuration of a head: the network at the size of its weights, with nothing that augments."""
+    config = {**recipe, "model": model, "pretrained": True, "size": head_side(model), "freeze": "head"}
     return {k: v for k, v in config.items() if k != "global_pool"} | ({"global_pool": pool} if pool else {})
-
-
-def _seconds(remaining: float | None, *, first: bool) -> float:
-    """Return the seconds for the features of a network. Those of the first have more: it is the floor of the study."""
-    if remaining is None:
-        return FEATURES_SECONDS
-    share = FEATURES_SHARE * remaining
-    return min(
-        FEATURES_SECONDS,
-        max(share, min(FEATURES_FIRST, FEATURES_FIRST_SHARE * remaining)) if first else share,
-    )

@@ -13,11 +13,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from automl.data.constants import WEIGHTS_SIZE
 from automl.errors import ModelError, StudyError
 from automl.pipeline.plan.constants import (
     CPU_ROWS,
     FEATURES_FIRST,
     FEATURES_FIRST_SHARE,
+    FEATURES_SECONDS,
+    FEATURES_SHARE,
     GPU_ROWS,
     HEAD_EXPONENT,
     KEPT,
@@ -165,6 +168,26 @@ def public_record(record: Mapping[str, Any]) -> dict[str, Any]:
         return kept
     weights = {model: Weights.from_dict(row).about() for model, row in sorted(record["weights"].items())}
     return {**kept, "models": list(weights), "weights": weights}
+
+
+def features_seconds(remaining: float | None, *, first: bool) -> float:
+    """Return the seconds for the features of a network. Those of the first have more: it is the floor of the study."""
+    if remaining is None:
+        return FEATURES_SECONDS
+    share = FEATURES_SHARE * remaining
+    return min(
+        FEATURES_SECONDS,
+        max(share, min(FEATURES_FIRST, FEATURES_FIRST_SHARE * remaining)) if first else share,
+    )
+
+
+def head_side(model: str) -> int:
+    """Return the side in pixels of the images that a head's network sees: that of its weights.
+
+    Those of a network for more than LARGEST_HEAD pixels have the size at which they are stored.
+    """
+    size = capabilities(model).input_size
+    return size if size <= LARGEST_HEAD else WEIGHTS_SIZE
 
 
 @dataclass(frozen=True)
@@ -331,10 +354,8 @@ def _expected_error(row: ProbeScore, info: DatasetInfo, remaining: float) -> flo
 
     A network that is a little better, but twice as slow, has seen half of the images by then: decision 189.
     """
-    side = min(LARGEST_HEAD, capabilities(row.model).input_size)
-    rate = row.images_per_second * (row.size / side) ** 2
-    seconds = min(FEATURES_FIRST, FEATURES_FIRST_SHARE * remaining)
-    images = max(1.0, min(info.n_train + info.n_val, rate * seconds))
+    rate = row.images_per_second * (row.size / head_side(row.model)) ** 2
+    images = max(1.0, min(info.n_train + info.n_val, rate * features_seconds(remaining, first=True)))
     return (1.0 - row.score) * float(images**-HEAD_EXPONENT)
 
 

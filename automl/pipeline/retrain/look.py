@@ -17,7 +17,6 @@ from automl.torch_setup import set_threads
 from automl.training.trainer import Trainer
 
 SHARE = 0.2  # of the time that a look may set free: at most, for the look
-BEATEN = 1.0  # standard errors by which the retrain must be better already, as at its end: by then it is better still
 
 
 def look(contest: Contest, trainer: Trainer) -> None:
@@ -49,7 +48,5 @@ def look(contest: Contest, trainer: Trainer) -> None:
     if len(found.rows) < len(contest.kept):
         return
     heads = [one for one in contest.unbeaten if one.name is Delivery.HEAD]
-    beaten = [
-        one for one in heads if any(c.found.exceeds(BEATEN) for c in compare(found, one, contest.judge))
-    ]
-    contest.beaten += beaten
+    # By the rule that decides at the end: by then the retrain is better still.
+    contest.beaten += [one for one in heads if any(c.won for c in compare(found, one, contest.judge))]

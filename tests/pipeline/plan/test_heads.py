@@ -20,10 +20,10 @@ from automl.pipeline.plan import heads
 from automl.pipeline.plan.budget import Budget, Work
 from automl.pipeline.plan.epoch_cost import part_scored
 from automl.pipeline.plan.hardware import Device
-from automl.pipeline.plan.heads import _seconds, _too_few, chosen_heads
+from automl.pipeline.plan.heads import _too_few, chosen_heads
 from automl.pipeline.plan.plan import Basis, _scratch_first
 from automl.pipeline.plan.plan_text import cv_in_words
-from automl.pipeline.plan.pretrained import Pretrained
+from automl.pipeline.plan.pretrained import Pretrained, features_seconds
 from automl.pipeline.study_folder import Workspace
 from automl.records import Rows, SearchSplits, Silent
 from automl.spaces import SearchSpace
@@ -103,9 +103,9 @@ def test_cross_validation_is_suggested_where_the_search_holds_it(search_s: float
     ],
 )
 def test_first_head_has_more_of_a_short_time(remaining: float, first: bool, expected: float) -> None:
-    assert _seconds(remaining, first=first) == pytest.approx(expected)
-    assert _seconds(None, first=first) == 120.0
-    assert _seconds(1e6, first=first) == 120.0
+    assert features_seconds(remaining, first=first) == pytest.approx(expected)
+    assert features_seconds(None, first=first) == 120.0
+    assert features_seconds(1e6, first=first) == 120.0
 
 
 def test_further_network_needs_time_for_half_of_the_images_that_the_first_one_has_read() -> None:

@@ -111,12 +111,11 @@ def test_search_begins_with_what_the_probe_ranks_first(tuned: tuple[FitResult, l
 @pytest.mark.parametrize(
     ("images", "remaining", "first"),
     [
-        (
-            5_000,
-            170.0,
-            "tf_efficientnet_lite0",
-        ),  # its 30 s hold all images, those of the other one 3,200
-        (300, 170.0, "tf_efficientnet_lite1"),  # they hold all images of both
+        # Its 30 s hold all images, those of the other one 3,200.
+        (5_000, 170.0, "tf_efficientnet_lite0"),
+        # All images of both: of fewer, or in 80 s.
+        (300, 170.0, "tf_efficientnet_lite1"),
+        (5_000, 1_000.0, "tf_efficientnet_lite1"),
         (5_000, None, "tf_efficientnet_lite1"),
     ],
 )

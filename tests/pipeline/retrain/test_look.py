@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from automl.final.evidence.answers import Answered
 from automl.final.evidence.candidates import Alternative, Candidate
 from automl.final.evidence.delivery import Delivery
 from automl.final.retrain import Retrain
@@ -62,3 +64,30 @@ def test_no_time_stays_reserved_for_a_head_that_is_clearly_worse_already(
     assert contest.others  # if the retrain fails, it is still known
     n = setup.data.splits.info.n_holdout
     assert contest.left() - before == pytest.approx(1.3 * n * per_row if beaten else 0.0, abs=1.5)
+
+
+@pytest.mark.parametrize(("fewer", "beaten"), [(1, False), (2, True)])
+def test_head_is_left_out_by_the_rule_that_decides_at_the_end(
+    setup: Setup, fewer: int, beaten: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That is one standard error: the root of the rows on which only one of both is right."""
+    contest = contest_of(setup, right=True, per_row=0.1)
+    plan = replace(contest.time.plan(), seconds=30.0)
+    trainer = Retrain(setup.portfolio[0], setup.data.splits, plan, work_dir=tmp_path).trainer
+    scored: list[Candidate] = []
+    score = contest.score
+
+    def kept(*args: Any, **options: Any) -> Answered:
+        found = score(*args, **options)
+        scored.append(found.candidate)
+        return found
+
+    monkeypatch.setattr(contest, "score", kept)
+    look(contest, trainer)
+    assert not contest.beaten
+    said, targets = scored[0].scores.argmax(axis=1), contest.judge.targets
+    right = np.flatnonzero(said == targets)[:fewer]
+    said[right] = (targets[right] + 1) % 3
+    contest.others = [replace(contest.others[0], scores=np.eye(3)[said])]
+    look(contest, trainer)
+    assert bool(contest.beaten) is beaten

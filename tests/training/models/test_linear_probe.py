@@ -5,15 +5,18 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+from torch import nn
 
 from automl.errors import ModelError
 from automl.records import Config, Rows, SearchSplits
 from automl.torch_setup import import_timm
+from automl.training.models import linear_probe
 from automl.training.models.hyperparameters import Recipe
 from automl.training.models.linear_probe import (
     OutOfTimeError,
@@ -22,7 +25,7 @@ from automl.training.models.linear_probe import (
     ridge_weights,
     sample,
 )
-from automl.training.models.pretrained_weights import Weights
+from automl.training.models.pretrained_weights import Weights, verify
 from automl.training.plan import TrainPlan
 from automl.training.trainer import Trainer
 
@@ -100,6 +103,25 @@ def test_probe_refuses_weights_of_another_network(
         probe_features(
             _weights(tmp_path / "w.safetensors", values), Recipe.from_config(config), rows, until=LATER
         )
+
+
+def test_speed_leaves_out_what_the_first_images_pay(
+    splits: SearchSplits, config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = sample(splits, tmp_path, most=100, device="cpu", threads=1)
+    values = import_timm().create_model("test_resnet").state_dict()
+    slow: list[float] = [1.0]
+
+    def loaded(weights: Weights, arguments: dict[str, Any]) -> nn.Module:
+        model = verify(weights, arguments)
+        model.register_forward_pre_hook(lambda *_: time.sleep(slow.pop()) if slow else None)
+        return model
+
+    monkeypatch.setattr(linear_probe, "verify", loaded)
+    found = probe_features(
+        _weights(tmp_path / "w.safetensors", values), Recipe.from_config(config), rows, until=LATER
+    )
+    assert not slow and found.images_per_second > len(rows.train) + len(rows.val)
 
 
 @pytest.mark.parametrize("task", ["multilabel", "regression"])
