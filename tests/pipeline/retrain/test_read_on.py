@@ -63,7 +63,7 @@ def _first_look_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("automl.pipeline.fit", "automl.pipeline.plan.plan", "automl.pipeline.setup"):
         monkeypatch.setattr(import_module(module), "slowdown", lambda: 1.0)
     monkeypatch.setattr(heads, "slowdown", lambda: 1.0)
-    monkeypatch.setattr(heads, "_seconds", lambda *_, **__: 0.05)
+    monkeypatch.setattr(heads, "features_seconds", lambda *_, **__: 0.05)
     monkeypatch.setattr(heads, "FEW_VAL", 1)
     monkeypatch.setattr(FrozenNetwork, "batch_size", 16)
 
