@@ -51,8 +51,9 @@ from automl.pipeline.retrain.combine import (
 )
 from automl.pipeline.retrain.described import described
 from automl.pipeline.retrain.final_model import final_model
+from automl.pipeline.retrain.promise import promised
 from automl.pipeline.retrain.read_on import read_on
-from automl.pipeline.retrain.retrain_time import RetrainTime, interrupted, promised
+from automl.pipeline.retrain.retrain_time import RetrainTime, interrupted
 from automl.pipeline.setup import Setup, prepare
 from automl.pipeline.study_folder import DATA_REPORT, write_text
 from automl.records import OnFailure
@@ -112,7 +113,7 @@ class Run:
             self._note_stopped(found)
         asked = Event()  # by Ctrl-C
         with nullcontext() if interrupted(found) else stop_on_interrupt(asked.set):
-            promise = promised(self.setup, found)
+            promise = promised(self.setup, found, trivial=val_trivial(self.setup).value)
             found = promise.found
             earlier = self.earlier_model()
             left = None if earlier is None else RetrainTime(self.setup, found).plan().seconds

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -20,8 +19,7 @@ from automl.final.retrain import Retrained
 from automl.pipeline.clock import Clock
 from automl.pipeline.context import Context
 from automl.pipeline.plan.plan import first_config
-from automl.pipeline.plan.pretrained import Pretrained
-from automl.pipeline.retrain.retrain_time import RetrainTime, promised
+from automl.pipeline.retrain.retrain_time import RetrainTime
 from automl.pipeline.setup import Setup, prepare
 from automl.pipeline.study_folder import open_workspace
 from automl.records import Report, Silent, TrialState
@@ -140,56 +138,6 @@ def test_retrain_is_as_long_by_images_or_by_multiplications(
     model = Alternative(Delivery.EARLIER, {"model": "m"}, replace(trained, images_trained=earlier_images))
     earlier = Earlier(model, Delivery.RETRAINED, 1, np.empty(0, dtype=np.int64), {})
     assert RetrainTime(setup, search).as_long(trained, earlier) is expected
-
-
-def two_kinds(*, scratch: tuple[float, ...], tuned: tuple[float, ...]) -> SearchResult:
-    """A search with a trial from scratch and one from weights, of a second a round; the better one is the best."""
-    curves = {0: (False, scratch), 1: (True, tuned)}
-    trials = []
-    for number, (pretrained, values) in curves.items():
-        reports = tuple(Report(number, k + 1, value, 1.0) for k, value in enumerate(values))
-        times = tuple(map(float, range(len(values))))
-        config = {"model": "m", "lr": 0.1, "pretrained": pretrained}
-        trials.append(
-            StoredTrial(number, TrialState.COMPLETE, config, "", reports, times, 0, None, False, 0.0, 1.0)
-        )
-    best = max(trials, key=lambda trial: trial.value if trial.reports else -1.0)
-    first = BestTrial(best.number, best.config, best.value, best.rounds, None)
-    return SearchResult(first, tuple(trials), "max", None, 10.0)
-
-
-def with_published_weights(setup: Setup) -> Setup:
-    """The study as if it had weights; nothing reads them here."""
-    weights: Any = {"m": object()}
-    record = {"used": True, "both": True}
-    return replace(setup, pretrained=Pretrained(setup.space, weights, record))
-
-
-def test_kind_of_training_that_still_rises_is_retrained(setup: Setup) -> None:
-    rising = two_kinds(scratch=(0.3, 0.5, 0.62, 0.7), tuned=(0.78, 0.79, 0.79, 0.8))
-    found = promised(with_published_weights(setup), rising)
-    assert found.found.best.number == 0 and found.value > 0.85
-    assert "Trial 1 (from pretrained weights) has the best score, accuracy 0.8000" in found.words
-    assert "trial 0 (from scratch) is retrained" in found.words
-    assert "that of trial 1, the best long one from pretrained weights" in found.words
-
-
-def test_kind_of_training_that_leads_and_promises_more_stays(setup: Setup) -> None:
-    flat = two_kinds(scratch=(0.3, 0.32, 0.33, 0.34), tuned=(0.78, 0.82, 0.84, 0.86))
-    found = promised(with_published_weights(setup), flat)
-    assert found.found is flat and found.words == "" and found.value > 0.86
-
-
-def test_without_weights_nothing_is_projected(setup: Setup) -> None:
-    result = found(3, 1.0)
-    assert promised(setup, result).found is result
-
-
-def test_fine_tuning_is_retrained_if_no_trial_had_a_score(setup: Setup) -> None:
-    nothing = SearchResult(BestTrial(0, {"model": "m", "lr": 0.1}, math.nan, 0, None), (), "max", None, 1.0)
-    tuned = {"model": "m", "lr": 0.01, "pretrained": True}
-    chosen = replace(with_published_weights(setup), portfolio=({"model": "m", "lr": 0.1}, tuned))
-    assert promised(chosen, nothing).found.best.config == tuned
 
 
 def test_time_for_a_fine_tuning_is_judged_by_its_own_speed(setup: Setup) -> None:

@@ -189,7 +189,7 @@ def test_study_with_a_short_limit_does_without_ray(
 
 @pytest.mark.parametrize(
     ("limit", "cores", "loading", "engine"),
-    [(180.0, 2, 12.0, "local"), (180.0, 2, 4.0, "ray"), (180.0, 16, 12.0, "ray"), (600.0, 2, 12.0, "ray")],
+    [(180.0, 2, 5.0, "local"), (180.0, 2, 4.0, "ray"), (180.0, 16, 12.0, "ray"), (600.0, 2, 12.0, "ray")],
 )
 def test_libraries_that_load_slowly_leave_no_time_for_workers_on_few_cores(
     limit: float, cores: int, loading: float, engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -19,12 +20,14 @@ from automl.config.metrics import METRICS
 from automl.records import rows_of
 from automl.search.storage.reader import StoredTrial
 
-RECENT = 1 / 8  # of a trial's work: earlier rounds show how the learning rate warms up
+RECENT, FEWEST = 1 / 2, 3  # the last part of a trial's work, and at least so many rounds: decision 191
 STEEPEST = 0.6  # of a loss by the work; steeper curves flatten before long
 COMPARABLE = 0.5  # of the longest trial of its kind: shorter ones do not stand for it
 # What a curve of one point is expected to do, from scratch and from weights: the middle of exponents that were measured
 # between the first round of trials and the end of retrains. Decision 90.
 USUAL_FROM_SCRATCH, USUAL_FROM_WEIGHTS = 0.4, 0.25
+
+Kind = TypeVar("Kind", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -48,8 +51,8 @@ def project(
     """Return the value of `metric` that a training would reach with `times` the work that it has done.
 
     `work` (any unit, cumulative) and `values` have an entry for each round. The loss, which is 1 - value for metrics to
-    maximise, is fitted as a power of the work, with an exponent from 0 to 0.6. For a curve with one finite point, it is
-    `usual`; without a point, the result is NaN.
+    maximise, is fitted as a power of the last half of the work, with an exponent from 0 to 0.6. For a curve with one
+    finite point, it is `usual`; without a point, the result is NaN.
     """
     points = [(w, v) for w, v in zip(work, values, strict=True) if math.isfinite(v) and w > 0.0]
     if not points:
@@ -58,7 +61,8 @@ def project(
     if len(points) == 1:
         value, left = points[0][1], float(max(times, 1e-6) ** -usual)
         return (value + (1.0 - value) * (1.0 - left)) if down else value * left
-    known = [(w, max(1e-4, 1.0 - v if down else v)) for w, v in points if w >= RECENT * points[-1][0]]
+    recent = sum(w >= RECENT * points[-1][0] for w, _ in points)
+    known = [(w, max(1e-4, 1.0 - v if down else v)) for w, v in points[-max(FEWEST, recent) :]]
     x, y = (np.log(np.array(part)) for part in zip(*known, strict=True))
     spread = float(((x - x.mean()) ** 2).sum())
     slope = float(((x - x.mean()) * (y - y.mean())).sum()) / spread if spread > 0.0 else 0.0
@@ -70,12 +74,12 @@ def project(
 
 def best_of_kinds(
     trials: Sequence[StoredTrial],
-    kind: Callable[[StoredTrial], Hashable],
+    kind: Callable[[StoredTrial], Kind],
     times: Callable[[StoredTrial], float],
     metric: str,
     work: Callable[[StoredTrial], Sequence[float]],
     usual: Callable[[StoredTrial], float] = lambda trial: 0.0,
-) -> dict[Hashable, Projected]:
+) -> dict[Kind, Projected]:
     """Return for each kind of training its best trial, with what the curve promises.
 
     `times(trial)` is the work of the retrain by that of the trial, `work(trial)` the trial's own by its rounds, and
@@ -84,8 +88,8 @@ def best_of_kinds(
     has a better value. Kinds without a value are absent.
     """
     sign = 1.0 if METRICS[metric].mode == "max" else -1.0
-    found: dict[Hashable, Projected] = {}
-    groups: dict[Hashable, list[StoredTrial]] = {}
+    found: dict[Kind, Projected] = {}
+    groups: dict[Kind, list[StoredTrial]] = {}
     for trial in trials:
         if math.isfinite(trial.value):  # NaN for one that failed
             groups.setdefault(kind(trial), []).append(trial)

@@ -90,7 +90,7 @@ TRIAL_SHARE = 0.1  # of the remaining time: an epoch of fine-tuning must fit int
 # Seconds from which on a study waits for Ray, on a quiet machine.
 RAY_FROM = 60.0
 # With few cores, also so many times what this process took to load its libraries: Ray's workers load the same.
-RAY_STARTS, FEW_CORES = 30.0, 4
+RAY_STARTS, FEW_CORES = 45.0, 4
 # The share of the time left that scanning and decoding may have, and that the linear head may have, with its maximum.
 DECODING_SHARE = 0.35
 HEAD_SHARE, HEAD_SECONDS = 0.1, 10.0
@@ -137,6 +137,12 @@ WARM_START_SHARE = 0.05
 LIMITS_SHARE, LIMITS_SECONDS, REFUSAL_SECONDS = 0.08, 60.0, 5.0
 # Sides in pixels at which a head's network is tried if it exceeds a limit at the size of its weights.
 WEIGHTS_AT = (192, 160, 128, 96)
+
+# --- retrain/promise.py: from scratch or from weights. Decision 0191 -----------------------------------------------
+
+# The part of the skill of the best linear head on features (beside the trivial answer) that the one on pixels has where
+# a training from scratch is more likely to be better than that head than a fine-tuning is.
+TELLING_PIXELS = 0.5
 
 # --- retrain/combine.py: ensembles. Decision 0150 ------------------------------------------------------------------
 

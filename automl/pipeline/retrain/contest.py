@@ -249,13 +249,13 @@ class Contest:
     def keep_rows(self) -> None:
         """Keep a third of the validation rows out of the retrain, if they are enough to compare models.
 
-        All of them, if they are few and the retrain must prove that it is better than a head.
+        All of them, if they are few, the retrain must be better than a head, and more than a third were scored.
         """
         if len(self._third) < FEWEST_KEPT or not self.rivals:
             return
-        self.kept, data = self._third, self.setup.data
-        if self._safe_head is not None and len(self._order) == len(data.splits.val) <= FEW:
-            self.kept = np.sort(self._order)
+        self.kept, data, n = self._third, self.setup.data, len(self.setup.data.splits.val)
+        if self._safe_head is not None and len(self._third) < len(self._order) and n <= FEW:
+            self.kept = np.arange(n)
         rest = without(data.splits.val, self.kept, self.setup.workspace.root / KEPT_INDEX)
         self.splits = replace(data.splits, val=rest)
 

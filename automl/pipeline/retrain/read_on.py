@@ -19,7 +19,8 @@ from automl.final.heads import features_in_words, head_alternative, head_key, he
 from automl.machine import Moment, cache_folder
 from automl.pipeline.plan.constants import HEAD_EXPONENT, READ_ON_SHARE, READ_ON_TIMES
 from automl.pipeline.plan.heads import feature_heads, save_files, within_limits
-from automl.pipeline.retrain.retrain_time import Promise, RetrainTime, interrupted
+from automl.pipeline.retrain.promise import Promise
+from automl.pipeline.retrain.retrain_time import RetrainTime, interrupted
 from automl.pipeline.setup import Setup
 from automl.records import Config
 from automl.review.front.kept import HEADS_FOLDER

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from torch import nn
@@ -12,14 +12,6 @@ from torch import nn
 from automl import machine
 from automl.final.evidence.delivery import TooFew, TooShort
 from automl.final.evidence.earlier import Earlier
-from automl.final.evidence.projection import (
-    STEEPEST,
-    USUAL_FROM_SCRATCH,
-    USUAL_FROM_WEIGHTS,
-    Projected,
-    best_of_kinds,
-    project,
-)
 from automl.final.retrain import Retrained
 from automl.final.scoring import seconds_per_image
 from automl.pipeline.plan.budget import closing_seconds, measured_closing, retrain_epochs
@@ -27,11 +19,9 @@ from automl.pipeline.plan.constants import ROUND_IMAGES
 from automl.pipeline.plan.epoch_cost import epoch_work, prices
 from automl.pipeline.plan.plan import first_config
 from automl.pipeline.setup import Setup
-from automl.records import DatasetInfo, rows_of
+from automl.records import DatasetInfo
 from automl.search import SearchResult
 from automl.search.reasons import Code
-from automl.search.result import BestTrial
-from automl.search.storage.checkpoints import TrialFiles
 from automl.search.storage.reader import StoredTrial
 from automl.training.models.complexity import MACS
 from automl.training.models.hyperparameters import Recipe
@@ -219,87 +209,6 @@ def images_of(trial: StoredTrial, info: DatasetInfo) -> int:
     """Return on how many images a trial trained; under cross-validation each of its networks, on average."""
     images = sum(report.metrics.get("images", 0.0) for report in trial.reports)
     return round(images / max(1, info.folds))
-
-
-@dataclass(frozen=True)
-class Promise:
-    """What the retrain promises by the curves of the trials (NaN if unknown), and why it is of another kind of trial.
-
-    `found` is the result of the search with that trial as the best one. `words` is "" if it was the best anyhow.
-    `at_best` is what the steepest of curves would reach, from where the trial ended.
-    """
-
-    found: SearchResult
-    value: float = math.nan
-    words: str = ""
-    at_best: float = math.nan
-
-
-def promised(setup: Setup, found: SearchResult) -> Promise:
-    """Return the trial to retrain: from scratch or from weights, by what its curve promises at the retrain's length."""
-    if not setup.pretrained.weights:
-        return Promise(found)
-    if not math.isfinite(found.best.value):  # nothing was scored but the heads, so fine-tuning begins higher
-        tuned = next((config for config in setup.portfolio if config.get("pretrained")), found.best.config)
-        return Promise(replace(found, best=replace(found.best, config=tuned)))
-    time = RetrainTime(setup, found)
-    plan, metric = time.plan(), setup.metric.name
-    timed = plan.seconds is not None
-    kinds = best_of_kinds(
-        found.trials,
-        _kind,
-        lambda trial: time.times(trial, plan),
-        metric,
-        lambda trial: work_of(trial, timed),
-        lambda trial: USUAL_FROM_WEIGHTS if _kind(trial) else USUAL_FROM_SCRATCH,
-    )
-    sign = 1.0 if setup.metric.mode == "max" else -1.0
-    trials = {trial.number: trial for trial in found.trials}
-    mine = _kind(trials[found.best.number])
-    best = max(kinds, key=lambda kind: sign * kinds[kind].expected)
-    if best == mine:
-        return Promise(found, kinds[mine].projected, at_best=_at_best(kinds[mine], metric))
-    chosen = kinds[best]
-    trial = trials[chosen.trial]
-    place = TrialFiles(setup.workspace.root, logs=False).checkpoint(trial.number)
-    other = BestTrial(
-        trial.number,
-        trial.config,
-        trial.value,
-        trial.rounds,
-        place if place.exists() else None,
-        rows_of(trial.metrics),
-    )
-    words = (
-        f"Trial {found.best.number} ({_words(mine)}) has the best score, {metric} {found.best.value:.4f}, but trial "
-        f"{trial.number} ({_words(best)}) is retrained: its curve promises {chosen.expected:.4f} there, and that of "
-        f"trial {kinds[mine].trial}, the best long one {_words(mine)}, {kinds[mine].expected:.4f}."
-    )
-    return Promise(replace(found, best=other, leader=None), chosen.projected, words, _at_best(chosen, metric))
-
-
-def _at_best(trial: Projected, metric: str) -> float:
-    """Return the value that the steepest of curves would reach."""
-    return project([1.0], [trial.value], trial.times, metric, usual=STEEPEST)
-
-
-def work_of(trial: StoredTrial, timed: bool) -> list[float]:
-    """Return the work of each round: its seconds, or without a time limit its images.
-
-    Seconds depend on what else the machine does, and without a limit the same search must have the same result.
-    """
-    if timed:
-        return [report.seconds for report in trial.reports]
-    return [report.metrics.get("images", 1.0) for report in trial.reports]
-
-
-def _words(pretrained: Hashable) -> str:
-    return "from pretrained weights" if pretrained else "from scratch"
-
-
-def _kind(trial: StoredTrial) -> bool:
-    """Return whether a trial started from weights."""
-    return bool(trial.config.get("pretrained", False))
 
 
 def interrupted(found: SearchResult) -> bool:

@@ -68,3 +68,19 @@ def test_head_without_hope_is_scored_only_where_there_is_no_retrain(
     assert [one.name for one in made.others] == [Delivery.OWN_WEIGHTS]
     # The head is right for .6 of the rows, and the network for .33.
     assert final_model(chosen, result, promise=0.99).model.delivery is Delivery.HEAD
+
+
+@pytest.mark.parametrize("scored", ["most", "a third"])
+def test_retrain_proves_itself_on_all_rows_if_more_than_a_third_were_scored(
+    setup: Setup, scored: str
+) -> None:
+    """Of 214 tiles a slow network was scored on 192, and the 72 that were kept out told nothing."""
+    made = Contest(replace(setup, alternatives=(head(setup, right=0.9),)), found(3, 1.0), None, 0.5)
+    made.enter_others(made.time.plan())
+    n = len(setup.data.splits.val)
+    third = len(made._third)
+    assert 10 <= third < n - 2 < 300
+    made._order = made._order[: n - 2 if scored == "most" else third]
+    made.keep_rows()
+    assert len(made.kept) == (n if scored == "most" else third)
+    assert len(made.splits.val) == n - len(made.kept)

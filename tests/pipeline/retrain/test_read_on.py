@@ -25,8 +25,8 @@ from automl.final.evidence.delivery import Delivery
 from automl.pipeline.clock import Clock
 from automl.pipeline.context import Context
 from automl.pipeline.plan import heads
+from automl.pipeline.retrain.promise import Promise
 from automl.pipeline.retrain.read_on import Further, further_of, read_on
-from automl.pipeline.retrain.retrain_time import Promise
 from automl.pipeline.run import _search_settings
 from automl.pipeline.setup import Setup, prepare
 from automl.pipeline.study_folder import open_workspace

@@ -1,0 +1,176 @@
+"""Which trial is retrained: one from scratch or one from weights, by what the curves of the trials promise."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from automl.final.evidence.candidates import Alternative
+from automl.final.evidence.delivery import Delivery
+from automl.final.evidence.projection import (
+    STEEPEST,
+    USUAL_FROM_SCRATCH,
+    USUAL_FROM_WEIGHTS,
+    Projected,
+    best_of_kinds,
+    project,
+)
+from automl.pipeline.plan.constants import TELLING_PIXELS
+from automl.pipeline.retrain.retrain_time import RetrainTime
+from automl.pipeline.setup import Setup
+from automl.records import rows_of
+from automl.search import SearchResult
+from automl.search.result import BestTrial
+from automl.search.storage.checkpoints import TrialFiles
+from automl.search.storage.reader import StoredTrial
+
+
+@dataclass(frozen=True)
+class Promise:
+    """What the retrain promises by the curves of the trials (NaN if unknown), and why it is of another kind of trial.
+
+    `found` is the result of the search with that trial as the best one. `words` is "" if it was the best anyhow.
+    `at_best` is what the steepest of curves would reach, from where the trial ended.
+    """
+
+    found: SearchResult
+    value: float = math.nan
+    words: str = ""
+    at_best: float = math.nan
+
+
+def promised(setup: Setup, found: SearchResult, *, trivial: float = math.nan) -> Promise:
+    """Return the trial to retrain: from scratch or from weights, by what its curve promises at the retrain's length.
+
+    Where neither promises to be better than the best linear head on features, the retrain is of the kind that is more
+    likely to be so all the same: from scratch, if a linear head on pixels is more than half as good as that head.
+    `trivial` is the metric of the trivial answer, which is no good at all; if it is NaN, the curves decide alone.
+    """
+    if not setup.pretrained.weights:
+        return Promise(found)
+    if not math.isfinite(found.best.value):  # nothing was scored but the heads, so fine-tuning begins higher
+        tuned = next((config for config in setup.portfolio if config.get("pretrained")), found.best.config)
+        return Promise(replace(found, best=replace(found.best, config=tuned)))
+    time = RetrainTime(setup, found)
+    plan, metric = time.plan(), setup.metric.name
+    timed = plan.seconds is not None
+    kinds = best_of_kinds(
+        found.trials,
+        _from_weights,
+        lambda trial: time.times(trial, plan),
+        metric,
+        lambda trial: work_of(trial, timed),
+        lambda trial: USUAL_FROM_WEIGHTS if _from_weights(trial) else USUAL_FROM_SCRATCH,
+    )
+    sign = 1.0 if setup.metric.mode == "max" else -1.0
+    trials = {trial.number: trial for trial in found.trials}
+    mine = _from_weights(trials[found.best.number])
+    best = max(kinds, key=lambda kind: sign * kinds[kind].expected)
+    heads = _Heads.of(setup, trivial)
+    if best and False in kinds and heads.lead(kinds[best]) and heads.pixels_tell:
+        best = False
+    if best == mine:
+        return Promise(found, kinds[mine].projected, at_best=_at_best(kinds[mine], metric))
+    chosen = trials[kinds[best].trial]
+    place = TrialFiles(setup.workspace.root, logs=False).checkpoint(chosen.number)
+    other = BestTrial(
+        chosen.number,
+        chosen.config,
+        chosen.value,
+        chosen.rounds,
+        place if place.exists() else None,
+        rows_of(chosen.metrics),
+    )
+    words = _why(found.best, kinds, best, heads, metric)
+    return Promise(
+        replace(found, best=other, leader=None), kinds[best].projected, words, _at_best(kinds[best], metric)
+    )
+
+
+@dataclass(frozen=True)
+class _Heads:
+    """The best linear head on features and the one on pixels, None if there is none.
+
+    `trivial` is the value of the trivial answer, `better` 1 for metrics to maximise and -1 for others.
+    """
+
+    features: Alternative | None
+    pixels: Alternative | None
+    trivial: float
+    better: float
+
+    @staticmethod
+    def of(setup: Setup, trivial: float) -> _Heads:
+        better = 1.0 if setup.metric.mode == "max" else -1.0
+        heads = [
+            one for one in setup.alternatives if one.delivery is Delivery.HEAD and math.isfinite(one.value)
+        ]
+        features, pixels = (
+            max(
+                (one for one in heads if (one.trained.weights is not None) is on_features),
+                key=lambda one: better * one.value,
+                default=None,
+            )
+            for on_features in (True, False)
+        )
+        return _Heads(features, pixels, trivial, better)
+
+    def lead(self, trial: Projected) -> bool:
+        """Return whether the head on features is at least as good as what is expected of a trial."""
+        return self.features is not None and self.better * (self.features.value - trial.expected) >= 0.0
+
+    @property
+    def pixels_tell(self) -> bool:
+        """Whether pixels alone have much of the skill of features: what weights know is of less use then."""
+        if self.features is None or self.pixels is None:
+            return False
+        features, pixels = (self._skill(one) for one in (self.features, self.pixels))
+        return features > 0.0 and pixels > TELLING_PIXELS * features
+
+    def _skill(self, head: Alternative) -> float:
+        """Return how much better a head is than the trivial answer; by its cross-validation, if it had one."""
+        value = head.value if head.out_of_fold is None else head.out_of_fold.value
+        return self.better * (value - self.trivial)
+
+
+def _why(leader: BestTrial, kinds: Mapping[bool, Projected], chosen: bool, heads: _Heads, metric: str) -> str:
+    """Return why the best trial of another kind than the `leader`'s is retrained."""
+    mine, other = kinds[not chosen], kinds[chosen]
+    begin = (
+        f"Trial {leader.number} ({_words(not chosen)}) has the best score, {metric} {leader.value:.4f}, but trial "
+        f"{other.trial} ({_words(chosen)}) is retrained: "
+    )
+    if heads.better * (other.expected - mine.expected) > 0.0:
+        return begin + (
+            f"its curve promises {other.expected:.4f} there, and that of trial {mine.trial}, the best long one "
+            f"{_words(not chosen)}, {mine.expected:.4f}."
+        )
+    assert heads.features is not None and heads.pixels is not None  # they have decided
+    return begin + (
+        f"neither promises more than the linear head on features, {heads.features.value:.4f}, and the one on pixels "
+        f"has {heads.pixels.value:.4f}, so that training from scratch is the more likely to be better."
+    )
+
+
+def _at_best(trial: Projected, metric: str) -> float:
+    """Return the value that the steepest of curves would reach."""
+    return project([1.0], [trial.value], trial.times, metric, usual=STEEPEST)
+
+
+def work_of(trial: StoredTrial, timed: bool) -> list[float]:
+    """Return the work of each round: its seconds, or without a time limit its images.
+
+    Seconds depend on what else the machine does, and without a limit the same search must have the same result.
+    """
+    if timed:
+        return [report.seconds for report in trial.reports]
+    return [report.metrics.get("images", 1.0) for report in trial.reports]
+
+
+def _words(pretrained: bool) -> str:
+    return "from pretrained weights" if pretrained else "from scratch"
+
+
+def _from_weights(trial: StoredTrial) -> bool:
+    return bool(trial.config.get("pretrained", False))
