@@ -46,6 +46,7 @@ from automl.final.evidence.words import training_images
 from automl.final.retrain import KEPT_INDEX, Retrained, without
 from automl.machine import Moment
 from automl.pipeline.plan.constants import FEWEST_COMBINED
+from automl.pipeline.retrain.judge import judge_of
 from automl.pipeline.retrain.retrain_time import RetrainTime, interrupted
 from automl.pipeline.setup import Setup
 from automl.records import SearchSplits
@@ -120,10 +121,7 @@ class Contest:
     @property
     def judge(self) -> Judge:
         """What candidates are compared by."""
-        splits = self.setup.data.splits
-        targets = np.load(splits.val.targets, mmap_mode="r")[np.load(splits.val.index)]
-        seed, rows = self.setup.config.seed, self.found.best.rows
-        return Judge(self.setup.metric.name, splits.info, targets, seed, rows)
+        return judge_of(self.setup, self.found)
 
     def interrupt(self) -> None:
         """Take a Ctrl-C as one in the search: the retrain takes no longer than planned."""

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from automl.final.evidence.candidates import Alternative
+from automl.final.evidence.candidates import ENOUGH_ERRORS, Alternative, Judge
 from automl.final.evidence.delivery import Delivery
 from automl.final.evidence.projection import (
     STEEPEST,
@@ -17,6 +17,7 @@ from automl.final.evidence.projection import (
     project,
 )
 from automl.pipeline.plan.constants import TELLING_PIXELS
+from automl.pipeline.retrain.judge import judge_of
 from automl.pipeline.retrain.retrain_time import RetrainTime
 from automl.pipeline.setup import Setup
 from automl.records import rows_of
@@ -43,8 +44,9 @@ class Promise:
 def promised(setup: Setup, found: SearchResult, *, trivial: float = math.nan) -> Promise:
     """Return the trial to retrain: from scratch or from weights, by what its curve promises at the retrain's length.
 
-    Where neither promises to be better than the best linear head on features, the retrain is of the kind that is more
-    likely to be so all the same: from scratch, if a linear head on pixels is more than half as good as that head.
+    Where neither promises to be better than the best linear head on features by more than a standard error, which it
+    must be to take its place, the retrain is of the kind that is more likely to be so all the same: from scratch, if a
+    linear head on pixels is more than half as good as that head.
     `trivial` is the metric of the trivial answer, which is no good at all; if it is NaN, the curves decide alone.
     """
     if not setup.pretrained.weights:
@@ -67,7 +69,7 @@ def promised(setup: Setup, found: SearchResult, *, trivial: float = math.nan) ->
     trials = {trial.number: trial for trial in found.trials}
     mine = _from_weights(trials[found.best.number])
     best = max(kinds, key=lambda kind: sign * kinds[kind].expected)
-    heads = _Heads.of(setup, trivial)
+    heads = _Heads.of(setup, judge_of(setup, found), trivial)
     if best and False in kinds and heads.lead(kinds[best]) and heads.pixels_tell:
         best = False
     if best == mine:
@@ -97,11 +99,12 @@ class _Heads:
 
     features: Alternative | None
     pixels: Alternative | None
+    judge: Judge
     trivial: float
     better: float
 
     @staticmethod
-    def of(setup: Setup, trivial: float) -> _Heads:
+    def of(setup: Setup, judge: Judge, trivial: float) -> _Heads:
         better = 1.0 if setup.metric.mode == "max" else -1.0
         heads = [
             one for one in setup.alternatives if one.delivery is Delivery.HEAD and math.isfinite(one.value)
@@ -114,11 +117,14 @@ class _Heads:
             )
             for on_features in (True, False)
         )
-        return _Heads(features, pixels, trivial, better)
+        return _Heads(features, pixels, judge, trivial, better)
 
     def lead(self, trial: Projected) -> bool:
-        """Return whether the head on features is at least as good as what is expected of a trial."""
-        return self.features is not None and self.better * (self.features.value - trial.expected) >= 0.0
+        """Return whether what is expected of a trial could not take the place of the head on features."""
+        if self.features is None:
+            return False
+        error = self.judge.beside_trial(self.features.value)
+        return self.better * (trial.expected - self.features.value) <= ENOUGH_ERRORS * error
 
     @property
     def pixels_tell(self) -> bool:
@@ -148,8 +154,8 @@ def _why(leader: BestTrial, kinds: Mapping[bool, Projected], chosen: bool, heads
         )
     assert heads.features is not None and heads.pixels is not None  # they have decided
     return begin + (
-        f"neither promises more than the linear head on features, {heads.features.value:.4f}, and the one on pixels "
-        f"has {heads.pixels.value:.4f}, so that training from scratch is the more likely to be better."
+        f"neither promises clearly more than the linear head on features, {heads.features.value:.4f}, and the one on "
+        f"pixels has {heads.pixels.value:.4f}, so that training from scratch is the more likely to be better."
     )
 
 

@@ -79,7 +79,8 @@ BEHIND = {"scratch": (0.1, 0.14, 0.17, 0.2), "tuned": (0.8, 0.81, 0.82, 0.83)}
     [
         (0.93, 0.7, 0),  # magnetic tiles: neither promises more than the head, and pixels tell much
         (0.93, 0.4, 1),  # photos
-        (0.84, 0.7, 1),  # the fine-tuning promises more than the head
+        (0.86, 0.7, 0),  # the fine-tuning promises more, by less than a standard error
+        (0.7, 0.65, 1),  # the fine-tuning promises more than the head
     ],
 )
 def test_where_neither_promises_more_than_the_head_pixels_decide(
@@ -88,7 +89,7 @@ def test_where_neither_promises_more_than_the_head_pixels_decide(
     result = two_kinds(**BEHIND)
     found = promised(with_heads(setup, features=features, pixels=pixels), result, trivial=0.17)
     assert found.found.best.number == retrained
-    assert ("neither promises more than the linear head on features, 0.9300" in found.words) is (
+    assert ("neither promises clearly more than the linear head on features" in found.words) is (
         retrained == 0
     )
     if retrained == 0:
