@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from automl.final.evidence.candidates import ENOUGH_ERRORS, Alternative, Judge
@@ -68,9 +67,10 @@ def promised(setup: Setup, found: SearchResult, *, trivial: float = math.nan) ->
     sign = 1.0 if setup.metric.mode == "max" else -1.0
     trials = {trial.number: trial for trial in found.trials}
     mine = _from_weights(trials[found.best.number])
-    best = max(kinds, key=lambda kind: sign * kinds[kind].expected)
+    best = max(kinds, key=lambda kind: (sign * kinds[kind].expected, kind == mine))
     heads = _Heads.of(setup, judge_of(setup, found), trivial)
-    if best and False in kinds and heads.lead(kinds[best]) and heads.pixels_tell:
+    behind = best and False in kinds and heads.lead(kinds[best]) and heads.pixels_tell
+    if behind:
         best = False
     if best == mine:
         return Promise(found, kinds[mine].projected, at_best=_at_best(kinds[mine], metric))
@@ -84,7 +84,11 @@ def promised(setup: Setup, found: SearchResult, *, trivial: float = math.nan) ->
         place if place.exists() else None,
         rows_of(chosen.metrics),
     )
-    words = _why(found.best, kinds, best, heads, metric)
+    why = heads.why() if behind else _why(kinds[best], kinds[mine], _words(mine))
+    words = (
+        f"Trial {found.best.number} ({_words(mine)}) has the best score, {metric} {found.best.value:.4f}, but trial "
+        f"{chosen.number} ({_words(best)}) is retrained: {why}."
+    )
     return Promise(
         replace(found, best=other, leader=None), kinds[best].projected, words, _at_best(kinds[best], metric)
     )
@@ -134,28 +138,24 @@ class _Heads:
         features, pixels = (self._skill(one) for one in (self.features, self.pixels))
         return features > 0.0 and pixels > TELLING_PIXELS * features
 
+    def why(self) -> str:
+        """Return why the retrain is from scratch, where they have decided that."""
+        assert self.features is not None and self.pixels is not None
+        return (
+            f"neither promises clearly more than the linear head on features, {self.features.value:.4f}, and the one "
+            f"on pixels has {self.pixels.value:.4f}, so that training from scratch is the more likely to be better"
+        )
+
     def _skill(self, head: Alternative) -> float:
         """Return how much better a head is than the trivial answer; by its cross-validation, if it had one."""
         value = head.value if head.out_of_fold is None else head.out_of_fold.value
         return self.better * (value - self.trivial)
 
 
-def _why(leader: BestTrial, kinds: Mapping[bool, Projected], chosen: bool, heads: _Heads, metric: str) -> str:
-    """Return why the best trial of another kind than the `leader`'s is retrained."""
-    mine, other = kinds[not chosen], kinds[chosen]
-    begin = (
-        f"Trial {leader.number} ({_words(not chosen)}) has the best score, {metric} {leader.value:.4f}, but trial "
-        f"{other.trial} ({_words(chosen)}) is retrained: "
-    )
-    if heads.better * (other.expected - mine.expected) > 0.0:
-        return begin + (
-            f"its curve promises {other.expected:.4f} there, and that of trial {mine.trial}, the best long one "
-            f"{_words(not chosen)}, {mine.expected:.4f}."
-        )
-    assert heads.features is not None and heads.pixels is not None  # they have decided
-    return begin + (
-        f"neither promises clearly more than the linear head on features, {heads.features.value:.4f}, and the one on "
-        f"pixels has {heads.pixels.value:.4f}, so that training from scratch is the more likely to be better."
+def _why(chosen: Projected, other: Projected, kind: str) -> str:
+    return (
+        f"its curve promises {chosen.expected:.4f} there, and that of trial {other.trial}, the best long one {kind}, "
+        f"{other.expected:.4f}"
     )
 
 

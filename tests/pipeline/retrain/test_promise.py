@@ -116,6 +116,13 @@ def test_errors_have_skill_where_they_are_below_the_trivial_answer(setup: Setup)
     assert promised(chosen, result).found.best.number == 1  # unknown
 
 
+def test_best_trial_is_retrained_where_both_kinds_promise_the_same(setup: Setup) -> None:
+    for kind in (True, False):
+        result = two_kinds(scratch=(1.0,), tuned=(1.0,))
+        result = replace(result, best=replace(result.best, number=int(kind), value=1.0))
+        assert promised(with_published_weights(setup), result).found is result
+
+
 def test_without_weights_nothing_is_projected(setup: Setup) -> None:
     result = found(3, 1.0)
     assert promised(setup, result).found is result
