@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from automl.final.evidence.candidates import ENOUGH_ERRORS, Alternative, Judge
 from automl.final.evidence.delivery import Delivery
 from automl.final.evidence.projection import (
+    EVER_SEEN,
     STEEPEST,
     USUAL_FROM_SCRATCH,
     USUAL_FROM_WEIGHTS,
@@ -45,7 +46,7 @@ def promised(setup: Setup, found: SearchResult, *, trivial: float = math.nan) ->
 
     Where neither promises to be better than the best linear head on features by more than a standard error, which it
     must be to take its place, the retrain is of the kind that is more likely to be so all the same: from scratch, if a
-    linear head on pixels is more than half as good as that head.
+    linear head on pixels is more than half as good as that head, and the steepest curve that was ever seen gets there.
     `trivial` is the metric of the trivial answer, which is no good at all; if it is NaN, the curves decide alone.
     """
     if not setup.pretrained.weights:
@@ -69,7 +70,7 @@ def promised(setup: Setup, found: SearchResult, *, trivial: float = math.nan) ->
     mine = _from_weights(trials[found.best.number])
     best = max(kinds, key=lambda kind: (sign * kinds[kind].expected, kind == mine))
     heads = _Heads.of(setup, judge_of(setup, found), trivial)
-    behind = best and False in kinds and heads.lead(kinds[best]) and heads.pixels_tell
+    behind = best and heads.lead(kinds[best]) and heads.pixels_tell and heads.in_reach(kinds.get(False))
     if behind:
         best = False
     if best == mine:
@@ -137,6 +138,13 @@ class _Heads:
             return False
         features, pixels = (self._skill(one) for one in (self.features, self.pixels))
         return features > 0.0 and pixels > TELLING_PIXELS * features
+
+    def in_reach(self, trial: Projected | None) -> bool:
+        """Return whether the steepest curve that was ever seen leads from a trial to the head on features."""
+        if self.features is None or trial is None:
+            return False
+        reached = project([1.0], [trial.value], trial.times, self.judge.metric, usual=EVER_SEEN)
+        return self.better * (reached - self.features.value) > 0.0
 
     def why(self) -> str:
         """Return why the retrain is from scratch, where they have decided that."""
