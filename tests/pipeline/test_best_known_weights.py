@@ -274,7 +274,7 @@ def test_retrain_needs_no_rows_where_its_trial_is_better_than_the_head_out_of_fo
     models = [candidate(Delivery.OWN_WEIGHTS, 59), feature_head(0.8)]
     crossed = Difference(0.8 + better, 0.8, better, 0.03, 244)
     assert Scored(models, promise=0.82, crossed=crossed).alternative_leads() is kept
-    assert (Scored(models, promise=0.82, crossed=crossed)._safe_head is not None) is kept
+    assert (Scored(models, promise=0.82, crossed=crossed).safe_head is not None) is kept
 
 
 def test_no_time_is_kept_for_the_test_of_a_head_without_hope() -> None:

@@ -222,8 +222,8 @@ class Contest:
 
         Or whether a head is preferred to the retrain, which can prove itself only on rows that it did not see.
         """
-        if self._safe_head is not None or self.crossed is not None:
-            return self._safe_head is not None
+        if self.safe_head is not None or self.crossed is not None:
+            return self.safe_head is not None
         others = [other for other in self.others if other.name is not Delivery.OWN_WEIGHTS]
         if not others or len(others) == len(self.others):
             return bool(others)
@@ -235,7 +235,7 @@ class Contest:
         self.others += [self._enter(model, unseen) for model in self._hopeless]
 
     @property
-    def _safe_head(self) -> Candidate | None:
+    def safe_head(self) -> Candidate | None:
         """The head that is delivered unless the retrain is better on validation rows; None if there is none.
 
         There is none where the best trial is better than it out of fold, on all rows.
@@ -252,7 +252,7 @@ class Contest:
         if len(self._third) < FEWEST_KEPT or not self.rivals:
             return
         self.kept, data, n = self._third, self.setup.data, len(self.setup.data.splits.val)
-        if self._safe_head is not None and len(self._third) < len(self._order) and n <= FEW:
+        if self.safe_head is not None and len(self._third) < len(self._order) and n <= FEW:
             self.kept = np.arange(n)
         rest = without(data.splits.val, self.kept, self.setup.workspace.root / KEPT_INDEX)
         self.splits = replace(data.splits, val=rest)
@@ -285,7 +285,7 @@ class Contest:
             choice = choose([*first, *better, candidate, *self.others[len(better) :]], self.judge)
         else:
             self.others = self.unbeaten  # no time is left for the others
-            head = self._safe_head
+            head = self.safe_head
             others = [rival for rival in self.rivals if rival is not head]
             choice = choose([*([] if head is None else [head]), candidate, *others], self.judge)
             if self.earlier is not None and choice.best.name not in (kind, Delivery.EARLIER):

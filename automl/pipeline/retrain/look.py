@@ -9,7 +9,7 @@ import statistics
 import numpy as np
 import torch
 
-from automl.final.evidence.candidates import Alternative, compare
+from automl.final.evidence.candidates import Alternative, Candidate, compare
 from automl.final.evidence.delivery import Delivery
 from automl.final.retrain import Retrained
 from automl.pipeline.retrain.contest import Contest
@@ -48,5 +48,15 @@ def look(contest: Contest, trainer: Trainer) -> None:
     if len(found.rows) < len(contest.kept):
         return
     heads = [one for one in contest.unbeaten if one.name is Delivery.HEAD]
-    # By the rule that decides at the end: by then the retrain is better still.
-    contest.beaten += [one for one in heads if any(c.won for c in compare(found, one, contest.judge))]
+    contest.beaten += [one for one in heads if _is_beaten(one, found, contest)]
+
+
+def _is_beaten(head: Candidate, retrain: Candidate, contest: Contest) -> bool:
+    """Return whether a head loses by the rule that decides at the end: by then the retrain is better still.
+
+    The retrain must be better than a safe head by more than a standard error, and any other head than the retrain.
+    """
+    if head is contest.safe_head:
+        return any(comparison.won for comparison in compare(retrain, head, contest.judge))
+    compared = compare(head, retrain, contest.judge)
+    return bool(compared) and not any(comparison.won for comparison in compared)

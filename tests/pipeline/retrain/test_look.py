@@ -25,9 +25,12 @@ __all__ = ["setup"]
 pytestmark = pytest.mark.study
 
 
-def contest_of(setup: Setup, *, right: bool, per_row: float) -> Contest:
-    """A contest with a head that is right, or wrong, for all rows, and scores a row in `per_row` seconds."""
-    contest = Contest(setup, found(3, 1.0), None, float("nan"))
+def contest_of(setup: Setup, *, right: bool, per_row: float, promise: float = 0.5) -> Contest:
+    """A contest with a head that is right, or wrong, for all rows, and scores a row in `per_row` seconds.
+
+    Its value is .5, so that it is safe if the retrain promises no more.
+    """
+    contest = Contest(setup, found(3, 1.0), None, promise)
     contest.kept = np.arange(len(setup.data.splits.val))
     said = contest.judge.targets if right else (contest.judge.targets + 1) % 3
     model = Alternative(Delivery.HEAD, {"model": "m", "pretrained": True}, trained(nn.Identity()), value=0.5)
@@ -66,11 +69,20 @@ def test_no_time_stays_reserved_for_a_head_that_is_clearly_worse_already(
     assert contest.left() - before == pytest.approx(1.3 * n * per_row if beaten else 0.0, abs=1.5)
 
 
-@pytest.mark.parametrize(("fewer", "beaten"), [(1, False), (2, True)])
+@pytest.mark.parametrize(
+    ("safe", "fewer", "beaten"),
+    [
+        (True, 1, False),  # the retrain must be better by more than a standard error
+        (True, 2, True),
+        (False, 0, True),  # the head must itself be better than the retrain by more than that
+        (False, -1, True),
+        (False, -2, False),
+    ],
+)
 def test_head_is_left_out_by_the_rule_that_decides_at_the_end(
-    setup: Setup, fewer: int, beaten: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    setup: Setup, safe: bool, fewer: int, beaten: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """That is one standard error: the root of the rows on which only one of both is right."""
+    """The standard error is the root of the rows on which only one of both is right: here the head on `fewer` fewer."""
     contest = contest_of(setup, right=True, per_row=0.1)
     plan = replace(contest.time.plan(), seconds=30.0)
     trainer = Retrain(setup.portfolio[0], setup.data.splits, plan, work_dir=tmp_path).trainer
@@ -85,9 +97,12 @@ def test_head_is_left_out_by_the_rule_that_decides_at_the_end(
     monkeypatch.setattr(contest, "score", kept)
     look(contest, trainer)
     assert not contest.beaten
+    if not safe:  # but not without hope, either
+        contest.promise += 2.0 * contest.judge.beside_trial(0.5)
     said, targets = scored[0].scores.argmax(axis=1), contest.judge.targets
-    right = np.flatnonzero(said == targets)[:fewer]
-    said[right] = (targets[right] + 1) % 3
+    assert (contest.safe_head is not None) is safe
+    changed = np.flatnonzero((said == targets) == (fewer > 0))[: abs(fewer)]
+    said[changed] = (targets[changed] + (fewer > 0)) % 3
     contest.others = [replace(contest.others[0], scores=np.eye(3)[said])]
     look(contest, trainer)
     assert bool(contest.beaten) is beaten
