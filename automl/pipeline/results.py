@@ -10,32 +10,28 @@ from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from automl._version import __version__
 from automl.config import StudyConfig
 from automl.final.card import CARD_FILE, write_card
 from automl.final.evidence.delivery import DERIVED, Delivery
 from automl.final.evidence.earlier import Earlier
 from automl.final.evidence.gap import Facts, explain_gap
-from automl.final.evidence.usable import Trivial, trivial_scores
 from automl.final.loading.preprocess import read_preprocess
 from automl.final.model_folder import weights_sha256
 from automl.final.predictor import Predictor
 from automl.pipeline.context import ledger_of
 from automl.pipeline.plan.pretrained import public_record
 from automl.pipeline.report.own_report import report_at_end
+from automl.pipeline.retrain.judge import val_trivial
 from automl.pipeline.retrain.retrain_time import images_of, interrupted
 from automl.pipeline.setup import Setup
 from automl.pipeline.study_folder import DATA_REPORT, Workspace, write_json, write_text
-from automl.records import Config, Interval, Rows, rows_of
+from automl.records import Config, Interval, rows_of
 from automl.result import FitResult
 from automl.review.tables import delivered_of, write_trials
 from automl.review.trials import judged, stored_rows, with_weights
 from automl.search import SearchResult
 from automl.terminal.masking import mask_passwords
-from automl.training.cross_validation import pooled_targets
 
 LONGER = 2.0  # times the seconds of the earlier retrain: then another one is worth its time
 PACKAGES = ("numpy", "optuna", "ray", "scikit-learn", "timm", "torch", "torchvision")
@@ -258,20 +254,6 @@ def _begun_with(setup: Setup, config: Config) -> dict[str, str] | None:
     """Return name, licence, source and origin of the weights that a configuration started from, or None."""
     weights = setup.pretrained.weights.get(config.get("model", "")) if config.get("pretrained") else None
     return None if weights is None else weights.about()
-
-
-def val_trivial(setup: Setup) -> Trivial:
-    """Return the trivial answer by the study's metric on the validation rows."""
-    splits, metric = setup.data.splits, setup.metric.name
-    known, scored = targets_of(splits.train), targets_of(splits.val)
-    if splits.folds:
-        known = scored = pooled_targets(splits)
-    return trivial_scores([metric], known, scored, splits.info)[metric]
-
-
-def targets_of(rows: Rows) -> npt.NDArray[Any]:
-    """Return the targets of some rows, in their order."""
-    return np.asarray(np.load(rows.targets, mmap_mode="r")[np.load(rows.index)])
 
 
 def finite(value: float) -> float | None:

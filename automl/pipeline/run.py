@@ -38,7 +38,6 @@ from automl.pipeline.results import (
     kept_scores,
     took_when_timed,
     unchanged,
-    val_trivial,
     write_outcome,
 )
 from automl.pipeline.retrain.combine import (
@@ -51,6 +50,7 @@ from automl.pipeline.retrain.combine import (
 )
 from automl.pipeline.retrain.described import described
 from automl.pipeline.retrain.final_model import final_model
+from automl.pipeline.retrain.judge import val_trivial
 from automl.pipeline.retrain.promise import promised
 from automl.pipeline.retrain.read_on import read_on
 from automl.pipeline.retrain.retrain_time import RetrainTime, interrupted
@@ -113,7 +113,7 @@ class Run:
             self._note_stopped(found)
         asked = Event()  # by Ctrl-C
         with nullcontext() if interrupted(found) else stop_on_interrupt(asked.set):
-            promise = promised(self.setup, found, trivial=val_trivial(self.setup).value)
+            promise = promised(self.setup, found)
             found = promise.found
             earlier = self.earlier_model()
             left = None if earlier is None else RetrainTime(self.setup, found).plan().seconds

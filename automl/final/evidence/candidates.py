@@ -97,6 +97,11 @@ class Judge:
         rows = min(self.trial_rows or self.n_scored, self.n_scored)
         return standard_error(self.metric, value, self.info, rows)
 
+    def ahead(self, promise: float, value: float, errors: float) -> bool:
+        """Return whether a retrain promises more than `value`, a head's, by more than so many standard errors."""
+        sign = 1.0 if METRICS[self.metric].mode == "max" else -1.0
+        return sign * (promise - value) > errors * self.beside_trial(value)
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -235,9 +240,7 @@ def hopeless(model: Alternative, promise: float, judge: Judge) -> bool:
     """Return whether a retrain that promises the value `promise` is better than a head by three standard errors."""
     if model.delivery is not Delivery.HEAD or not math.isfinite(model.value) or math.isnan(promise):
         return False
-    sign = 1.0 if METRICS[judge.metric].mode == "max" else -1.0
-    error = judge.beside_trial(model.value)
-    return sign * (promise - model.value) > HOPELESS * error
+    return judge.ahead(promise, model.value, HOPELESS)
 
 
 def safe_head(others: Sequence[Candidate], promise: float, judge: Judge) -> Candidate | None:
@@ -253,8 +256,7 @@ def safe_head(others: Sequence[Candidate], promise: float, judge: Judge) -> Cand
     best = max(heads, key=lambda head: sign * head.model.value, default=None)
     if best is None or not math.isfinite(promise):
         return None
-    error = judge.beside_trial(best.model.value)
-    return best if sign * (promise - best.model.value) <= ENOUGH_ERRORS * error else None
+    return None if judge.ahead(promise, best.model.value, ENOUGH_ERRORS) else best
 
 
 def head_before_own(candidates: Sequence[Candidate], trial: float, judge: Judge) -> list[Candidate]:

@@ -22,9 +22,7 @@ from automl.search.storage.reader import StoredTrial
 
 RECENT, FEWEST = 1 / 2, 3  # the last part of a trial's work, and at least so many rounds: decision 191
 STEEPEST = 0.6  # of a loss by the work; steeper curves flatten before long
-EVER_SEEN = (
-    1.5  # the steepest from a trial to the end of a retrain: magnetic tiles from scratch, decision 191
-)
+EVER_SEEN = 1.5  # the steepest that was measured up to the end of a retrain: magnetic tiles, decision 191
 COMPARABLE = 0.5  # of the longest trial of its kind: shorter ones do not stand for it
 # What a curve of one point is expected to do, from scratch and from weights: the middle of exponents that were measured
 # between the first round of trials and the end of retrains. Decision 90.

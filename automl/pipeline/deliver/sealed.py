@@ -14,7 +14,8 @@ from automl.final.evaluation.answers import write_answers
 from automl.final.evaluation.record import ANSWERS_FILE
 from automl.final.holdout import score_holdout
 from automl.final.predictor import Predictor
-from automl.pipeline.results import Scores, finite, targets_of
+from automl.pipeline.results import Scores, finite
+from automl.pipeline.retrain.judge import targets_of
 from automl.pipeline.study_folder import Workspace
 from automl.torch_setup import set_threads
 

@@ -17,7 +17,7 @@ from automl.final.evidence.projection import (
     project,
 )
 from automl.pipeline.plan.constants import TELLING_PIXELS
-from automl.pipeline.retrain.judge import judge_of
+from automl.pipeline.retrain.judge import judge_of, val_trivial
 from automl.pipeline.retrain.retrain_time import RetrainTime
 from automl.pipeline.setup import Setup
 from automl.records import rows_of
@@ -41,13 +41,12 @@ class Promise:
     at_best: float = math.nan
 
 
-def promised(setup: Setup, found: SearchResult, *, trivial: float = math.nan) -> Promise:
+def promised(setup: Setup, found: SearchResult) -> Promise:
     """Return the trial to retrain: from scratch or from weights, by what its curve promises at the retrain's length.
 
     Where neither promises to be better than the best linear head on features by more than a standard error, which it
     must be to take its place, the retrain is of the kind that is more likely to be so all the same: from scratch, if a
-    linear head on pixels is more than half as good as that head, and the steepest curve that was ever seen gets there.
-    `trivial` is the metric of the trivial answer, which is no good at all; if it is NaN, the curves decide alone.
+    linear head on pixels has more than half of the skill of that head, and the steepest curve ever measured gets there.
     """
     if not setup.pretrained.weights:
         return Promise(found)
@@ -69,12 +68,12 @@ def promised(setup: Setup, found: SearchResult, *, trivial: float = math.nan) ->
     trials = {trial.number: trial for trial in found.trials}
     mine = _from_weights(trials[found.best.number])
     best = max(kinds, key=lambda kind: (sign * kinds[kind].expected, kind == mine))
-    heads = _Heads.of(setup, judge_of(setup, found), trivial)
+    heads = _Heads.of(setup, judge_of(setup, found))
     behind = best and heads.lead(kinds[best]) and heads.pixels_tell and heads.in_reach(kinds.get(False))
     if behind:
         best = False
     if best == mine:
-        return Promise(found, kinds[mine].projected, at_best=_at_best(kinds[mine], metric))
+        return Promise(found, kinds[mine].projected, at_best=_reached(kinds[mine], metric, STEEPEST))
     chosen = trials[kinds[best].trial]
     place = TrialFiles(setup.workspace.root, logs=False).checkpoint(chosen.number)
     other = BestTrial(
@@ -91,7 +90,10 @@ def promised(setup: Setup, found: SearchResult, *, trivial: float = math.nan) ->
         f"{chosen.number} ({_words(best)}) is retrained: {why}."
     )
     return Promise(
-        replace(found, best=other, leader=None), kinds[best].projected, words, _at_best(kinds[best], metric)
+        replace(found, best=other, leader=None),
+        kinds[best].projected,
+        words,
+        _reached(kinds[best], metric, STEEPEST),
     )
 
 
@@ -109,7 +111,7 @@ class _Heads:
     better: float
 
     @staticmethod
-    def of(setup: Setup, judge: Judge, trivial: float) -> _Heads:
+    def of(setup: Setup, judge: Judge) -> _Heads:
         better = 1.0 if setup.metric.mode == "max" else -1.0
         heads = [
             one for one in setup.alternatives if one.delivery is Delivery.HEAD and math.isfinite(one.value)
@@ -122,14 +124,13 @@ class _Heads:
             )
             for on_features in (True, False)
         )
-        return _Heads(features, pixels, judge, trivial, better)
+        return _Heads(features, pixels, judge, val_trivial(setup).value, better)
 
     def lead(self, trial: Projected) -> bool:
         """Return whether what is expected of a trial could not take the place of the head on features."""
         if self.features is None:
             return False
-        error = self.judge.beside_trial(self.features.value)
-        return self.better * (trial.expected - self.features.value) <= ENOUGH_ERRORS * error
+        return not self.judge.ahead(trial.expected, self.features.value, ENOUGH_ERRORS)
 
     @property
     def pixels_tell(self) -> bool:
@@ -140,11 +141,10 @@ class _Heads:
         return features > 0.0 and pixels > TELLING_PIXELS * features
 
     def in_reach(self, trial: Projected | None) -> bool:
-        """Return whether the steepest curve that was ever seen leads from a trial to the head on features."""
+        """Return whether the steepest curve that was ever measured leads from a trial to the head on features."""
         if self.features is None or trial is None:
             return False
-        reached = project([1.0], [trial.value], trial.times, self.judge.metric, usual=EVER_SEEN)
-        return self.better * (reached - self.features.value) > 0.0
+        return self.better * (_reached(trial, self.judge.metric, EVER_SEEN) - self.features.value) > 0.0
 
     def why(self) -> str:
         """Return why the retrain is from scratch, where they have decided that."""
@@ -167,9 +167,9 @@ def _why(chosen: Projected, other: Projected, kind: str) -> str:
     )
 
 
-def _at_best(trial: Projected, metric: str) -> float:
-    """Return the value that the steepest of curves would reach."""
-    return project([1.0], [trial.value], trial.times, metric, usual=STEEPEST)
+def _reached(trial: Projected, metric: str, exponent: float) -> float:
+    """Return the value that a curve with this exponent would reach from the end of a trial."""
+    return project([1.0], [trial.value], trial.times, metric, usual=exponent)
 
 
 def work_of(trial: StoredTrial, timed: bool) -> list[float]:

@@ -87,7 +87,7 @@ def test_where_neither_promises_more_than_the_head_pixels_decide(
     setup: Setup, features: float, pixels: float, retrained: int
 ) -> None:
     result = two_kinds(scratch=BEHIND_SCRATCH, tuned=BEHIND_TUNED)
-    found = promised(with_heads(setup, features=features, pixels=pixels), result, trivial=0.17)
+    found = promised(with_heads(setup, features=features, pixels=pixels), result)
     assert found.found.best.number == retrained
     assert ("neither promises clearly more than the linear head on features" in found.words) is (
         retrained == 0
@@ -100,7 +100,7 @@ def test_where_neither_promises_more_than_the_head_pixels_decide(
 def test_training_from_scratch_that_cannot_reach_the_head_is_not_retrained(setup: Setup) -> None:
     """A trial of eight minutes has shown what it can do, and the time left is shorter."""
     result = two_kinds(scratch=BEHIND_SCRATCH, tuned=BEHIND_TUNED, seconds=120.0)
-    found = promised(with_heads(setup, features=0.93, pixels=0.7), result, trivial=0.17)
+    found = promised(with_heads(setup, features=0.93, pixels=0.7), result)
     assert found.found is result
 
 
@@ -111,19 +111,18 @@ def test_cross_validation_says_how_much_pixels_tell(setup: Setup) -> None:
     empty = np.zeros((0,))
     crossed = OutOfFold(empty.astype(np.int64), empty, empty, (0.58, 0.62), 5)
     chosen = replace(chosen, alternatives=(replace(pixels, out_of_fold=crossed), features))
-    assert (
-        promised(chosen, two_kinds(scratch=BEHIND_SCRATCH, tuned=BEHIND_TUNED), trivial=0.5).found.best.number
-        == 1
-    )
+    assert promised(chosen, two_kinds(scratch=BEHIND_SCRATCH, tuned=BEHIND_TUNED)).found.best.number == 1
 
 
-def test_errors_have_skill_where_they_are_below_the_trivial_answer(setup: Setup) -> None:
-    chosen = replace(with_heads(setup, features=1.0, pixels=2.0), metric=METRICS["log_loss"])
-    result = two_kinds(scratch=(4.0, 3.9, 3.8, 3.7), tuned=(1.6, 1.59, 1.58, 1.57))
-    result = replace(result, mode="min", best=replace(result.best, number=1, value=1.57))
-    assert promised(chosen, result, trivial=4.0).found.best.number == 0  # 2 of 3
-    assert promised(chosen, result, trivial=2.5).found.best.number == 1  # .5 of 1.5
-    assert promised(chosen, result).found.best.number == 1  # unknown
+@pytest.mark.parametrize(("pixels", "retrained"), [(0.5, 0), (0.8, 1)])
+def test_errors_have_skill_where_they_are_below_the_trivial_answer(
+    setup: Setup, pixels: float, retrained: int
+) -> None:
+    """The trivial answer has a log loss of 1.1 here, and the head on features .2."""
+    chosen = replace(with_heads(setup, features=0.2, pixels=pixels), metric=METRICS["log_loss"])
+    result = two_kinds(scratch=(1.1, 1.09, 1.08, 1.07), tuned=(0.6, 0.59, 0.58, 0.57))
+    result = replace(result, mode="min", best=replace(result.best, number=1, value=0.57))
+    assert promised(chosen, result).found.best.number == retrained
 
 
 def test_best_trial_is_retrained_where_both_kinds_promise_the_same(setup: Setup) -> None:
